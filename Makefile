@@ -1,0 +1,76 @@
+# `make book` builds the site, `make test` checks everything. Both make .venv if need be.
+# Plain commands, for machines without make, are in README.md.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SITE := build/_build/html
+BUILD := $(BIN)/jupyter-book build . --toc book/_toc.yml --path-output build -W -n --keep-going
+PAGES := stamp timings claims release
+NBVAL := $(BIN)/pytest --nbval-lax --nbval-cell-timeout=120 -n 2 --dist loadfile -p no:cacheprovider
+
+export TF_CPP_MIN_LOG_LEVEL := 3
+export CUDA_VISIBLE_DEVICES := -1
+
+.PHONY: help book serve test lint unit notebooks-test site-test notebooks pages lock colab bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 18
+
+$(VENV)/installed: requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); \
+	  ok or sys.exit("Python 3.11 to 3.13 is needed, got %s: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -r requirements.txt -e ".[dev]"
+	@touch $@
+
+book: $(VENV)/installed ## build the site
+	$(BUILD)
+	@echo; echo "The book is at $(CURDIR)/$(SITE)/index.html"
+
+serve: book ## build the site and serve it at http://localhost:8000
+	$(BIN)/python -m http.server --directory $(SITE) 8000
+
+test: lint unit notebooks-test site-test ## everything that CI checks
+	@echo; echo "All checks passed."
+
+lint: $(VENV)/installed ## style, and committed files that tools generate
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m tools.execute --check
+	@for tool in $(PAGES); do $(BIN)/python -m tools.$$tool --check || exit 1; done
+
+unit: $(VENV)/installed ## unit tests and doctests, with coverage
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=95 \
+	  --ignore=tests/test_site.py
+
+notebooks-test: $(VENV)/installed ## execute every notebook and compare with what is stored
+	CVLAB_STRICT=1 $(NBVAL) chapters book/exercises/source
+
+site-test: $(VENV)/installed ## build the site with warnings as errors and check its pages
+	rm -rf build/_build
+	$(BUILD) -q
+	$(BIN)/pytest tests/test_site.py
+
+notebooks: $(VENV)/installed ## execute the notebooks whose code changed, refresh generated pages
+	$(BIN)/python -m tools.stamp
+	$(BIN)/python -m tools.execute
+	$(MAKE) pages
+
+pages: $(VENV)/installed ## refresh generated pages
+	@for tool in $(PAGES); do $(BIN)/python -m tools.$$tool || exit 1; done
+
+lock: $(VENV)/installed ## write constraints.txt anew (needs a connection)
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile -q pyproject.toml requirements.txt --extra dev --universal \
+	  --python-version 3.11 --upgrade --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-find-links -o constraints.txt
+
+colab: ## run every chapter in an empty directory with Colab's package versions (Python 3.13)
+	tools/colab.sh
+
+bench: $(VENV)/installed ## speed, as ratios against a named peer, one thread
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## remove what these targets made
+	rm -rf build .venv .venv-colab .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

@@ -1,0 +1,1 @@
+"""Right answers, trial inputs and classic mistakes of each chapter's exercises."""

@@ -1,0 +1,383 @@
+"""Exercises of chapter 02-convolution.
+
+Conventions
+-----------
+Arrays as everywhere: images (batch, height, width, channels), kernels (height, width, in, out).
+References are written in another way than the solutions in the exercise notebook.
+A mistake is a function of the same arguments: what it returns is what the slip returns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cvlab.check import Exercise
+
+_RNG = np.random.default_rng(2)
+
+
+def _integers(*shape: int) -> np.ndarray:
+    """Small whole numbers: exact in any order of summation, and readable in a message."""
+    return _RNG.integers(-4, 5, size=shape).astype(float)
+
+
+# 02.1 slide a kernel over a signal
+
+
+def _slide(signal, kernel, stride):
+    return np.correlate(signal, kernel, mode="valid")[::stride]
+
+
+_SLIDE = Exercise(
+    reference=_slide,
+    cases=[
+        (np.array([1.0, 2.0, 4.0, 7.0, 11.0]), np.array([-1.0, 0.0, 2.0]), 1),
+        (np.array([3.0, 1.0, 2.0, 2.0]), np.array([1.0, -2.0]), 2),
+        (np.array([5.0, 1.0, 2.0, 0.0, 3.0]), np.array([2.0, 3.0]), 2),
+    ],
+    hidden_cases=[(_integers(9), _integers(4), 3), (_integers(6), _integers(6), 1)],
+    mistakes=[
+        (
+            lambda s, k, step: np.convolve(s, k, mode="valid")[::step],
+            "Your kernel is flipped: this is the mathematical convolution. Multiply "
+            "signal[i + a] with kernel[a], both read from left to right.",
+        ),
+        (
+            lambda s, k, step: _slide(s, k, 1),
+            "The stride is not used: from one window to the next, move by `stride` values.",
+        ),
+        (
+            lambda s, k, step: _slide(s, k, step)[:-1],
+            "The last window is missing: count floor((n - k) / stride) + 1 of them.",
+        ),
+        (
+            lambda s, k, step: np.correlate(s, k, mode="same")[::step],
+            "Windows that stick out were used too: keep those that lie inside.",
+        ),
+    ],
+)
+
+
+# 02.2 the output size
+
+
+def _count_positions(size, kernel, stride, padding, dilation):
+    reach = (kernel - 1) * dilation
+    return sum(
+        1 for start in range(0, size + 2 * padding, stride) if start + reach < size + 2 * padding
+    )
+
+
+_OUTPUT_SIZE = Exercise(
+    reference=_count_positions,
+    cases=[(7, 3, 1, 0, 1), (8, 3, 2, 1, 1), (32, 5, 1, 2, 1), (11, 3, 2, 0, 2), (9, 4, 3, 1, 1)],
+    hidden_cases=[(224, 7, 2, 3, 1), (17, 3, 4, 0, 3), (5, 5, 1, 0, 1), (13, 2, 5, 1, 2)],
+    mistakes=[
+        (
+            lambda n, k, s, p, d: (n - ((k - 1) * d + 1) + 2 * p) / s + 1,
+            "A layer cannot have half an output: the division needs a floor.",
+        ),
+        (
+            lambda n, k, s, p, d: -(-(n - ((k - 1) * d + 1) + 2 * p) // s) + 1,
+            "You rounded up: a last window that sticks out is dropped, so round down.",
+        ),
+        (
+            lambda n, k, s, p, d: (n - k + 2 * p) // s + 1,
+            "The dilation is missing: a dilated kernel covers (kernel - 1) * dilation + 1 pixels.",
+        ),
+        (
+            lambda n, k, s, p, d: (n - ((k - 1) * d + 1) + p) // s + 1,
+            "The padding is added on both sides: it counts twice.",
+        ),
+        (
+            lambda n, k, s, p, d: (n - ((k - 1) * d + 1) + 2 * p) // s,
+            "One is missing: the window at the very start counts too.",
+        ),
+    ],
+)
+
+
+# 02.3 parameters of a layer
+
+_PARAMETERS = Exercise(
+    reference=lambda kh, kw, c_in, c_out: np.zeros((kh, kw, c_in, c_out)).size + c_out,
+    cases=[(3, 3, 3, 16), (5, 5, 1, 6), (1, 1, 64, 32), (7, 5, 3, 8)],
+    hidden_cases=[(3, 3, 512, 512), (1, 7, 4, 4)],
+    mistakes=[
+        (
+            lambda kh, kw, c_in, c_out: kh * kw * c_out + c_out,
+            "The input channels are missing: every filter has one slice for each of them.",
+        ),
+        (
+            lambda kh, kw, c_in, c_out: kh * kw * c_in * c_out,
+            "The biases are missing: one for each filter.",
+        ),
+        (
+            lambda kh, kw, c_in, c_out: (kh * kw + 1) * c_in * c_out,
+            "One bias belongs to a filter, not to each of its slices.",
+        ),
+    ],
+)
+
+
+# 02.4 "same" padding
+
+
+def _same_by_search(size, kernel, stride):
+    outputs = int(np.ceil(size / stride))
+    total = next(p for p in range(kernel + size) if (size + p - kernel) // stride + 1 >= outputs)
+    return (total // 2, total - total // 2)
+
+
+_SAME = Exercise(
+    reference=_same_by_search,
+    cases=[(16, 3, 2), (17, 3, 2), (5, 4, 1), (6, 1, 3), (28, 5, 1)],
+    hidden_cases=[(224, 7, 2), (6, 1, 4), (1, 3, 2)],
+    mistakes=[
+        (
+            lambda n, k, s: _same_by_search(n, k, s)[::-1],
+            "Before and after are swapped: TensorFlow puts the odd pixel after the image.",
+        ),
+        (
+            lambda n, k, s: ((k - 1) // 2, k - 1 - (k - 1) // 2),
+            "This is right at stride 1 only: the windows at a larger stride need less.",
+        ),
+        (
+            lambda n, k, s: ((k - 1) // 2, (k - 1) // 2),
+            "The same on both sides is not always enough, and not always needed: start from "
+            "the number of outputs, ceil(size / stride).",
+        ),
+        (
+            lambda n, k, s: (
+                ((-(-n // s) - 1) * s + k - n) // 2,
+                ((-(-n // s) - 1) * s + k - n + 1) // 2,
+            ),
+            "The total came out negative: when the stride is larger than the kernel, the "
+            "padding is zero, never less.",
+        ),
+    ],
+)
+
+
+# 02.5 design a kernel
+
+
+def _judge_edge_kernel(kernel, image, kind):
+    kernel = np.asarray(kernel, dtype=float)
+    if kernel.shape != (3, 3):
+        return f"Expected a kernel of shape (3, 3), got {kernel.shape}."
+    if not kernel.any():
+        return "A kernel of zeros answers to nothing at all."
+    peak = {"edge": 1.0, "reverse": -1.0}.get(kind, 0.0)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3))
+    response = (windows * kernel).sum(axis=(2, 3))
+    size = max(np.abs(kernel).sum(), 1e-12)
+    if peak and (response * peak).max() < 0.1 * size:
+        if (response * peak).min() < -0.1 * size:
+            return (
+                "The sign is reversed: dark above bright must give a positive response, "
+                "bright above dark a negative one."
+            )
+        return "The kernel does not answer to the edge: no large value where dark meets bright."
+    if not peak and np.abs(response).max() > 1e-6 * size:
+        return {
+            "flat": "A flat area must give zero: the weights of the kernel must sum to zero.",
+            "side": "The kernel answers to a vertical edge too: each row must hold one value.",
+        }[kind]
+    return None
+
+
+_ROWS = np.repeat([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], 6).reshape(6, 6)
+_EDGE = Exercise(
+    reference=lambda image, kind: None,
+    judge=_judge_edge_kernel,
+    cases=[
+        (_ROWS, "edge"),
+        (1 - _ROWS, "reverse"),
+        (np.full((6, 6), 0.7), "flat"),
+        (_ROWS.T, "side"),
+    ],
+    hidden_cases=[
+        (0.5 * _ROWS + 0.2, "edge"),
+        (np.full((5, 5), 3.0), "flat"),
+        (1 - _ROWS.T, "side"),
+    ],
+)
+
+
+# 02.6 the mathematical convolution
+
+
+def _convolve_by_definition(image, kernel):
+    (h, w), (kh, kw) = image.shape, kernel.shape
+    out = np.zeros((h - kh + 1, w - kw + 1))
+    for m, n in np.ndindex(kernel.shape):
+        out += kernel[m, n] * image[kh - 1 - m : h - m, kw - 1 - n : w - n]
+    return out
+
+
+def _correlate2d(image, kernel):
+    return _convolve_by_definition(image, kernel[::-1, ::-1])
+
+
+_FLIP = Exercise(
+    reference=_convolve_by_definition,
+    cases=[(_integers(4, 5), _integers(2, 3)), (_integers(5, 5), _integers(3, 3))],
+    hidden_cases=[(_integers(6, 4), _integers(3, 2)), (_integers(3, 3), _integers(3, 3))],
+    mistakes=[
+        (_correlate2d, "Not flipped: this is still the cross-correlation."),
+        (
+            lambda x, k: _correlate2d(x, k[::-1]),
+            "Only one axis is flipped: turn the kernel upside down and left to right.",
+        ),
+        (
+            lambda x, k: _correlate2d(x, k[:, ::-1]),
+            "Only one axis is flipped: turn the kernel upside down and left to right.",
+        ),
+        (
+            lambda x, k: _correlate2d(x[::-1, ::-1], k),
+            "The image is flipped instead of the kernel: the result comes out upside down.",
+        ),
+    ],
+)
+
+
+# 02.7 conv2d from scratch
+
+
+def _conv2d(x, kernel, stride):
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))
+    return np.einsum("nijcab,abcd->nijd", windows[:, ::stride, ::stride], kernel)
+
+
+_SCRATCH = Exercise(
+    reference=_conv2d,
+    cases=[
+        (_integers(1, 4, 4, 1), _integers(2, 2, 1, 1), 1),
+        (_integers(2, 6, 5, 3), _integers(3, 2, 3, 4), 1),
+        (_integers(1, 8, 7, 2), _integers(3, 3, 2, 3), 2),
+    ],
+    hidden_cases=[
+        (_integers(3, 7, 7, 1), _integers(3, 3, 1, 2), 3),
+        (_integers(2, 5, 9, 4), _integers(1, 1, 4, 3), 2),
+        (_integers(1, 5, 4, 2), _integers(5, 4, 2, 1), 1),
+    ],
+    mistakes=[
+        (
+            lambda x, k, s: _conv2d(x, k[::-1, ::-1], s),
+            "Your kernel is flipped: layers compute the cross-correlation, without a flip.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x, k.swapaxes(0, 1), s),
+            "Rows and columns of the kernel are swapped.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x, k, 1),
+            "The stride is not used: move the window by `stride` pixels.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x[..., :1], k[:, :, :1], s),
+            "Only the first input channel is used: sum over all of them.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x, k, s)[:, :-1, :-1],
+            "The last row and column are missing: count the positions with a floor, plus one.",
+        ),
+    ],
+)
+
+
+# 02.8 the gradient of the kernel
+
+
+def _kernel_gradient(x, dy):
+    windows = np.lib.stride_tricks.sliding_window_view(x, dy.shape)
+    return np.einsum("abij,ij->ab", windows, dy)
+
+
+_GRADIENT = Exercise(
+    reference=_kernel_gradient,
+    cases=[(_integers(4, 5), _integers(3, 3)), (_integers(6, 6), _integers(4, 4))],
+    hidden_cases=[(_integers(5, 7), _integers(3, 6)), (_integers(3, 3), _integers(3, 3))],
+    mistakes=[
+        (
+            lambda x, dy: _kernel_gradient(x, dy)[::-1, ::-1],
+            "The gradient comes out flipped: weight (a, b) met the pixel x[i + a, j + b].",
+        ),
+        (
+            lambda x, dy: _kernel_gradient(x, np.ones_like(dy)),
+            "The gradient that arrives, dy, is not used: the chain rule multiplies by it.",
+        ),
+        (
+            lambda x, dy: _kernel_gradient(x, dy) / dy.size,
+            "You took the mean: a weight is used at every position, and its uses add up.",
+        ),
+    ],
+)
+
+
+# 02.9 two layers in one
+
+
+def _full_convolution(first, second):
+    out = np.zeros(np.add(first.shape, second.shape) - 1)
+    for i, j in np.ndindex(first.shape):
+        out[i : i + second.shape[0], j : j + second.shape[1]] += first[i, j] * second
+    return out
+
+
+_MERGE = Exercise(
+    reference=_full_convolution,
+    cases=[(_integers(2, 2), _integers(2, 3)), (_integers(3, 3), _integers(3, 3))],
+    hidden_cases=[(_integers(2, 3), _integers(3, 3)), (_integers(3, 2), _integers(1, 1))],
+    mistakes=[
+        (
+            lambda a, b: _full_convolution(a, b[::-1, ::-1]),
+            "One kernel is flipped: weight (i, j) of the first meets weight (m, n) of the "
+            "second at (i + m, j + n).",
+        ),
+        (
+            lambda a, b: _full_convolution(a, b)[
+                : max(len(a), len(b)), : max(a.shape[1], b.shape[1])
+            ],
+            "Too small: two kernels of k and l pixels see k + l - 1 pixels together.",
+        ),
+    ],
+)
+
+
+# 02.10 a dense layer as a convolution
+
+_DENSE = Exercise(
+    reference=lambda w, h, wd, c: np.stack([unit.reshape(h, wd, c) for unit in w.T], axis=-1),
+    cases=[(_integers(12, 2), 2, 3, 2), (_integers(18, 4), 3, 3, 2)],
+    hidden_cases=[(_integers(30, 3), 3, 2, 5), (_integers(6, 1), 1, 2, 3)],
+    mistakes=[
+        (
+            lambda w, h, wd, c: w.reshape(c, h, wd, -1).transpose(1, 2, 0, 3),
+            "The pixels are in another order: flattening runs through the channels fastest.",
+        ),
+        (
+            lambda w, h, wd, c: w.reshape(wd, h, c, -1).swapaxes(0, 1),
+            "Height and width are swapped: flattening goes row by row.",
+        ),
+        (
+            lambda w, h, wd, c: w.T.reshape(h, wd, c, -1),
+            "The units were mixed with the pixels: do not transpose before reshaping.",
+        ),
+    ],
+)
+
+
+EXERCISES = {
+    "02.1": _SLIDE,
+    "02.2": _OUTPUT_SIZE,
+    "02.3": _PARAMETERS,
+    "02.4": _SAME,
+    "02.5": _EDGE,
+    "02.6": _FLIP,
+    "02.7": _SCRATCH,
+    "02.8": _GRADIENT,
+    "02.9": _MERGE,
+    "02.10": _DENSE,
+}

@@ -1,0 +1,1 @@
+"""Everything that touches Keras: models, layers and their analysis."""

@@ -1,0 +1,200 @@
+"""Each tool reproduces the committed files, and `--check` fails when one is stale."""
+
+import re
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from cvlab.claims import MIME, claim
+from tools import claims, common, execute, release, stamp, timings
+
+FRONT = "# A chapter\n\n> **Time** about 5 minutes to read; runs in ? s on two CPU cores."
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A book of one chapter and one exercise notebook in an empty directory."""
+    for module in (common, execute, claims, timings):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(claims, "PAGE", tmp_path / "book/claims.md")
+    monkeypatch.setattr(timings, "PAGE", tmp_path / "book/timings.md")
+    for module in (common, release):
+        monkeypatch.setattr(module, "EXERCISES", tmp_path / "book/exercises")
+    (tmp_path / "_config.yml").write_text(
+        "repository: {url: https://example.org/book}\ncvlab: {tag: v9.9.9}\n"
+    )
+    setup = lambda: new_code_cell("pass", metadata={"tags": ["setup"]})  # noqa: E731
+    chapter = new_notebook(
+        cells=[new_markdown_cell(FRONT), setup(), new_code_cell("import os\nprint(os.listdir())")]
+    )
+    exercise = new_notebook(cells=[new_markdown_cell("# Exercises"), setup(), *_exercise_cells()])
+    for path, notebook in {
+        "chapters/01-a.ipynb": chapter,
+        "book/exercises/source/01-a/01-a.ipynb": exercise,
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(nbformat.writes(notebook))
+    return tmp_path
+
+
+def _exercise_cells():
+    def nbgrader(grade_id, **kind):
+        base = {"grade": False, "solution": False, "locked": False, "task": False}
+        return {"nbgrader": base | {"grade_id": grade_id, "schema_version": 3} | kind}
+
+    answer = "def f(x):\n    # BEGIN SOLUTION\n    return 2 * x\n    # END SOLUTION"
+    hidden = "# more\n### BEGIN HIDDEN TESTS\nassert f(2) == 4\n### END HIDDEN TESTS"
+    yield new_code_cell(answer, metadata=nbgrader("a", solution=True) | {"tags": ["hide-input"]})
+    yield new_code_cell(
+        hidden,
+        metadata=nbgrader("b", grade=True, locked=True, points=1) | {"tags": ["remove-cell"]},
+    )
+
+
+def run(monkeypatch, tool, *arguments):
+    monkeypatch.setattr(sys, "argv", ["tool", *arguments])
+    if tool is execute:
+        execute.main()
+    else:
+        common.run_tool("", tool.render, "make pages")
+
+
+def test_stamp_writes_address_and_tag_and_notices_a_change(book, monkeypatch):
+    with pytest.raises(SystemExit, match=r"stale: chapters/01-a.ipynb, .*; run `make pages`"):
+        run(monkeypatch, stamp, "--check")
+    run(monkeypatch, stamp)
+    run(monkeypatch, stamp, "--check")
+    cell = common.read(book / "chapters/01-a.ipynb").cells[1].source
+    assert "git+https://example.org/book@v9.9.9" in cell
+    assert "--no-deps" in cell
+    assert "pip install cvlab" not in cell
+    compile(re.sub(r"^\s*%pip.*$", "    pass", cell, flags=re.M), "cell", "exec")
+    (book / "_config.yml").write_text(
+        "repository: {url: https://example.org/moved}\ncvlab: {tag: v9.9.9}\n"
+    )
+    with pytest.raises(SystemExit):
+        run(monkeypatch, stamp, "--check")
+
+
+def test_the_setup_cell_notices_the_stranger_and_leaves_our_own_alone(monkeypatch):
+    cell = stamp.setup_source()
+    installs = []
+    python = re.sub(r"^(\s*)%pip (.*)$", r"\1installs.append('''\2''')", cell, flags=re.M)
+
+    def run_with(*names):
+        distributions = [type("D", (), {"metadata": {"Name": name}}) for name in names]
+        monkeypatch.setattr("importlib.metadata.distributions", lambda: distributions)
+        exec(compile(python, "cell", "exec"), {"installs": installs})
+
+    run_with("numpy", "cvlab_book")
+    assert installs == []
+    run_with("numpy")
+    assert installs[0].startswith('install -q --no-deps "cvlab-book @ git+https://')
+    with pytest.raises(ImportError, match="Another package named cvlab"):
+        run_with("numpy", "cvlab")
+
+
+def test_stamp_wants_exactly_one_setup_cell(book):
+    notebook = common.read(book / "chapters/01-a.ipynb")
+    notebook.cells.pop(1)
+    (book / "chapters/01-a.ipynb").write_text(nbformat.writes(notebook))
+    with pytest.raises(ValueError, match="one code cell tagged setup, got 0"):
+        stamp.render()
+
+
+def test_execute_runs_in_an_empty_directory_and_notices_changed_code(book, monkeypatch):
+    chapter = book / "chapters/01-a.ipynb"
+    with pytest.raises(SystemExit, match=r"outputs are stale: chapters/01-a\.ipynb"):
+        run(monkeypatch, execute, "--check")
+    run(monkeypatch, execute)
+    run(monkeypatch, execute, "--check")
+    notebook = common.read(chapter)
+    assert notebook.cells[2].outputs[0].text == "[]\n"
+    assert set(notebook.metadata) == {"cvlab", "kernelspec", "language_info"}
+    assert notebook.metadata.cvlab.seconds >= 1
+    assert not any("execution" in cell.metadata for cell in notebook.cells)
+
+    notebook.cells[0].source += " More prose."
+    chapter.write_text(common.to_text(notebook))
+    run(monkeypatch, execute, "--check")  # prose does not make outputs stale
+    notebook.cells[2].source += "\n1 + 1"
+    chapter.write_text(common.to_text(notebook))
+    with pytest.raises(SystemExit):
+        run(monkeypatch, execute, "--check")
+
+
+def test_execute_stops_at_an_error_and_keeps_the_old_file(book, monkeypatch):
+    chapter = book / "chapters/01-a.ipynb"
+    notebook = common.read(chapter)
+    notebook.cells[2].source = "1 / 0"
+    chapter.write_text(common.to_text(notebook))
+    before = chapter.read_text()
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        run(monkeypatch, execute)
+    assert chapter.read_text() == before
+
+
+def test_timings_write_the_measured_seconds_into_page_and_front_block(book, monkeypatch):
+    with pytest.raises(ValueError, match=r"01-a.ipynb must be executed first"):
+        timings.render()
+    for path in common.chapters() + common.exercise_sources():
+        notebook = common.read(path)
+        notebook.metadata["cvlab"] = {"code": "x", "seconds": 17}
+        path.write_text(common.to_text(notebook))
+    run(monkeypatch, timings)
+    run(monkeypatch, timings, "--check")
+    assert (
+        "runs in 17 s on two CPU cores" in common.read(book / "chapters/01-a.ipynb").cells[0].source
+    )
+    page = (book / "book/timings.md").read_text()
+    assert "| [A chapter](../chapters/01-a.ipynb) | 17 |" in page
+    assert "| **All** | **34** |" in page
+
+
+def test_claims_are_read_from_the_outputs_of_the_chapters(book, monkeypatch):
+    path = book / "chapters/01-a.ipynb"
+    notebook = common.read(path)
+    box = claim(
+        "C05",
+        holds={"grey": True, "colour": False},
+        verdict="holds with conditions",
+        measured="80 and 224 weights.",
+    )
+    notebook.cells[2].outputs = [
+        new_output("execute_result", box._repr_mimebundle_(), execution_count=1)
+    ]
+    path.write_text(common.to_text(notebook))
+    run(monkeypatch, claims)
+    page = (book / "book/claims.md").read_text()
+    assert "## C05: holds with conditions" in page
+    assert "[A chapter](../chapters/01-a.ipynb)" in page
+    assert "- grey: yes\n- colour: no" in page
+    assert "(0 hold, 1 holds with conditions, 0 does not hold)" in page
+    notebook.cells[2].outputs[0].data[MIME]["measured"] = "another number"
+    path.write_text(common.to_text(notebook))
+    with pytest.raises(SystemExit, match=r"stale: book/claims.md"):
+        run(monkeypatch, claims, "--check")
+
+
+def test_release_has_no_solution_no_hidden_test_and_no_output(book, monkeypatch):
+    run(monkeypatch, release)
+    run(monkeypatch, release, "--check")
+    text = (book / "book/exercises/release/01-a/01-a.ipynb").read_text()
+    assert "return 2 * x" not in text
+    assert "assert f(2) == 4" not in text
+    assert "raise NotImplementedError()" in text
+    assert "hide-input" not in text
+    assert "remove-cell" not in text
+    notebook = nbformat.reads(text, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    assert [c.metadata.nbgrader.grade_id for c in notebook.cells if "nbgrader" in c.metadata] == [
+        "a",
+        "b",
+    ]
+
+
+def test_a_title_is_the_first_heading():
+    with pytest.raises(ValueError, match="heading of level 1"):
+        common.title(new_notebook(cells=[new_markdown_cell("## Two")]))

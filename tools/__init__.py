@@ -1,0 +1,1 @@
+"""Maintenance of the book: each tool writes committed files and can `--check` them."""
