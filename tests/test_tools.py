@@ -10,21 +10,25 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from cvlab.claims import MIME, claim
 from tools import claims, common, execute, release, stamp, timings
 
-FRONT = "# A chapter\n\n> **Time** about 5 minutes to read; runs in ? s on two CPU cores."
+FRONT = (
+    "# A chapter\n\n> **Time** about 5 minutes to read; runs in ? s on two CPU cores.\n\n"
+    "[Open](https://colab.research.google.com/github/old/name/blob/old/chapters/01-a.ipynb)"
+)
 
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
     """A book of one chapter and one exercise notebook in an empty directory."""
-    for module in (common, execute, claims, timings):
+    for module in (common, execute, stamp, claims, timings):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(claims, "PAGE", tmp_path / "book/claims.md")
     monkeypatch.setattr(timings, "PAGE", tmp_path / "book/timings.md")
     for module in (common, release):
         monkeypatch.setattr(module, "EXERCISES", tmp_path / "book/exercises")
     (tmp_path / "_config.yml").write_text(
-        "repository: {url: https://example.org/book}\ncvlab: {tag: v9.9.9}\n"
+        "repository: {url: https://github.com/me/book, branch: main}\ncvlab: {tag: v9.9.9}\n"
     )
+    (tmp_path / "CITATION.cff").write_text("version: 0\nrepository-code: x\ntitle: Book\n")
     setup = lambda: new_code_cell("pass", metadata={"tags": ["setup"]})  # noqa: E731
     chapter = new_notebook(
         cells=[new_markdown_cell(FRONT), setup(), new_code_cell("import os\nprint(os.listdir())")]
@@ -67,12 +71,16 @@ def test_stamp_writes_address_and_tag_and_notices_a_change(book, monkeypatch):
     run(monkeypatch, stamp)
     run(monkeypatch, stamp, "--check")
     cell = common.read(book / "chapters/01-a.ipynb").cells[1].source
-    assert "git+https://example.org/book@v9.9.9" in cell
+    assert "git+https://github.com/me/book@v9.9.9" in cell
     assert "--no-deps" in cell
+    link = "https://colab.research.google.com/github/me/book/blob/main/chapters/01-a.ipynb"
+    assert link in common.read(book / "chapters/01-a.ipynb").cells[0].source
+    citation = (book / "CITATION.cff").read_text()
+    assert citation == "version: 9.9.9\nrepository-code: https://github.com/me/book\ntitle: Book\n"
     assert "pip install cvlab" not in cell
     compile(re.sub(r"^\s*%pip.*$", "    pass", cell, flags=re.M), "cell", "exec")
     (book / "_config.yml").write_text(
-        "repository: {url: https://example.org/moved}\ncvlab: {tag: v9.9.9}\n"
+        "repository: {url: https://github.com/me/moved, branch: main}\ncvlab: {tag: v9.9.9}\n"
     )
     with pytest.raises(SystemExit):
         run(monkeypatch, stamp, "--check")
@@ -123,6 +131,16 @@ def test_execute_runs_in_an_empty_directory_and_notices_changed_code(book, monke
     chapter.write_text(common.to_text(notebook))
     with pytest.raises(SystemExit):
         run(monkeypatch, execute, "--check")
+
+
+def test_only_the_startup_log_of_tensorflow_is_dropped_from_stderr():
+    log = "WARNING: All log messages before absl::Init\nI0000 00:00:1.2 1 port.cc:153] oneDNN\n\n"
+    notebook = new_notebook(cells=[new_code_cell("import tensorflow")])
+    outputs = [new_output("stream", name="stderr", text=text) for text in (log, log + "Help!\n")]
+    notebook.cells[0].outputs = [*outputs, new_output("stream", name="stdout", text=log)]
+    execute.normalise(notebook, seconds=0.2)
+    assert [o.text for o in notebook.cells[0].outputs] == [log + "Help!\n", log]
+    assert notebook.metadata.cvlab.seconds == 1
 
 
 def test_execute_stops_at_an_error_and_keeps_the_old_file(book, monkeypatch):

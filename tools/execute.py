@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -33,6 +34,9 @@ ENVIRONMENT = {
     "TF_NUM_INTEROP_THREADS": "2",
 }
 CELL_LIMIT_SECONDS = 120
+
+# TensorFlow 2.21 logs its start to stderr at every level of TF_CPP_MIN_LOG_LEVEL.
+STARTUP_LOG = re.compile(r"(?:(?:WARNING: All log messages before absl|[IW]\d{4} ).*\n|\n)+")
 
 
 def is_stale(path: Path) -> bool:
@@ -68,8 +72,12 @@ def normalise(notebook, seconds: float) -> None:
     }
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            output.pop("transient", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_startup_log(output)]
+
+
+def _is_startup_log(output) -> bool:
+    return output.get("name") == "stderr" and bool(STARTUP_LOG.fullmatch(output.text))
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ _SLIDE = Exercise(
         (
             lambda s, k, step: np.convolve(s, k, mode="valid")[::step],
             "Your kernel is flipped: this is the mathematical convolution. Multiply "
-            "signal[i + a] with kernel[a], both read from left to right.",
+            "signal[i + u] with kernel[u], both read from left to right.",
         ),
         (
             lambda s, k, step: _slide(s, k, 1),
@@ -302,7 +302,7 @@ _GRADIENT = Exercise(
     mistakes=[
         (
             lambda x, dy: _kernel_gradient(x, dy)[::-1, ::-1],
-            "The gradient comes out flipped: weight (a, b) met the pixel x[i + a, j + b].",
+            "The gradient comes out flipped: weight (u, v) met the pixel x[i + u, j + v].",
         ),
         (
             lambda x, dy: _kernel_gradient(x, np.ones_like(dy)),
