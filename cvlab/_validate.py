@@ -72,3 +72,20 @@ def integers(value, name: str, minimum: int, length: int = 2) -> tuple[int, ...]
     if len(values) != length:
         raise ValueError(f"{name} must be one integer or {length} of them, got {value!r}")
     return tuple(integer(v, f"{name}[{i}]", minimum) for i, v in enumerate(values))
+
+
+def refuse(wrong: np.ndarray, array: np.ndarray, expected: str) -> None:
+    """Raise an error that shows the first entry of `array` marked in the mask `wrong`, if any is.
+
+    Examples
+    --------
+    >>> scores = np.array([0.5, np.nan])
+    >>> refuse(np.isnan(scores), scores, "scores must be finite")
+    Traceback (most recent call last):
+    ...
+    ValueError: scores must be finite, got nan at index 1
+    """
+    if wrong.any():
+        index = tuple(np.argwhere(wrong)[0].tolist())
+        place = f" at index {', '.join(map(str, index))}" if index else ""
+        raise ValueError(f"{expected}, got {array[index].tolist()}{place}")

@@ -32,7 +32,8 @@ def problems(notebook, size: int) -> list[str]:
 
 
 def _front(notebook) -> list[str]:
-    front = notebook.cells[0].source
+    first = notebook.cells[0]
+    front = first.source if first.cell_type == "markdown" else ""
     count = len(re.findall(r"^> - ", front, flags=re.M))
     wanted = {
         "a title": re.match(r"# \S", front),
