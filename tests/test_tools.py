@@ -92,7 +92,7 @@ def test_the_setup_cell_notices_the_stranger_and_leaves_our_own_alone(monkeypatc
     python = re.sub(r"^(\s*)%pip (.*)$", r"\1installs.append('''\2''')", cell, flags=re.M)
 
     def run_with(*names):
-        distributions = [type("D", (), {"metadata": {"Name": name}}) for name in names]
+        distributions = [type("D", (), {"name": name}) for name in names]
         monkeypatch.setattr("importlib.metadata.distributions", lambda: distributions)
         exec(compile(python, "cell", "exec"), {"installs": installs})
 
@@ -100,7 +100,7 @@ def test_the_setup_cell_notices_the_stranger_and_leaves_our_own_alone(monkeypatc
     assert installs == []
     run_with("numpy")
     assert installs[0].startswith('install -q --no-deps "cvlab-book @ git+https://')
-    with pytest.raises(ImportError, match="Another package named cvlab"):
+    with pytest.raises(ImportError, match="another cvlab is here"):
         run_with("numpy", "cvlab")
 
 

@@ -24,9 +24,9 @@ SETUP = """\
 # In Colab, install the book's helper package cvlab; nothing else is touched.
 from importlib.metadata import distributions
 
-installed = {{d.metadata["Name"].lower().replace("_", "-") for d in distributions()}}
+installed = {{d.name.lower().replace("_", "-") for d in distributions()}}
 if "cvlab" in installed:  # an unrelated project of the same name
-    raise ImportError("Another package named cvlab is here: %pip uninstall -y cvlab, then restart")
+    raise ImportError("another cvlab is here: %pip uninstall -y cvlab, restart")
 if "cvlab-book" not in installed:
     %pip install -q --no-deps "cvlab-book @ git+{url}@{tag}"
 """

@@ -11,15 +11,15 @@ Width    7 inches, text of 9 points or more: legible when a phone halves the fig
 
 from cvlab.plot.images import before_after, feature_maps, image_grid, kernel_grid
 from cvlab.plot.numbers import number_grid
-from cvlab.plot.output import png_bytes, show, use_style
+from cvlab.plot.output import encoded, show, use_style
 
 __all__ = [
     "before_after",
+    "encoded",
     "feature_maps",
     "image_grid",
     "kernel_grid",
     "number_grid",
-    "png_bytes",
     "show",
     "use_style",
 ]

@@ -151,7 +151,7 @@ def kernel_grid(
     rgb : bool
         Draw kernels with 3 input channels as colours: grey is zero.
     shared : bool
-        One colour scale for all kernels; otherwise each has its own.
+        One colour scale for all; otherwise each output channel has its own.
     numbers : bool, optional
         Write the weights into the cells; by default if there is room.
 
@@ -176,6 +176,7 @@ def kernel_grid(
     outputs = len(arrays) // inputs
     titles = matching(titles, "titles", outputs, "") + [""] * (len(arrays) - outputs)
     limits = np.array([np.abs(array).max() for array in arrays], dtype=np.float64)
+    limits = limits.reshape(inputs, outputs).max(axis=0)
     if shared:
         limits[:] = limits.max()
     limits[limits == 0] = 1
@@ -183,7 +184,7 @@ def kernel_grid(
         Panel(0.5 + array / (2 * limit), {})
         if rgb
         else Panel(array, {"cmap": diverging_map(), "vmin": -limit, "vmax": limit})
-        for array, limit in zip(arrays, limits, strict=True)
+        for array, limit in zip(arrays, np.tile(limits, inputs), strict=True)
     ]
     rows = [f"input {i}" for i in range(inputs)] if inputs > 1 else None
     with book_style():

@@ -61,7 +61,7 @@ def number_grid(
         What stands between neighbours, as ``["∗", "="]``: one fewer than arrays.
     windows : sequence, optional
         For each array None, one window (row, column, height, width), or a list of windows.
-        The first window of an array has a red frame, the second blue, the third green.
+        The first window of an array has an orange frame, the second blue, the third green.
     decimals : int, optional
         Digits after the point; by default as many as needed, up to 2.
     indices : bool

@@ -5,7 +5,7 @@ Conventions
 Width    7 inches, text of 9 points or more: legible when a phone halves the figure
 Colours  an opaque white card, lines in Okabe and Ito's palette: reads on light and dark pages
 Text     every figure is shown with an alternative text
-Bytes    the same figure gives the same PNG
+Bytes    the same figure gives the same picture
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 STYLE = Path(__file__).parents[1] / "book.mplstyle"
 WIDTH = 7.0  # inches
-_DPI, _LEAST_DPI = 120, 72
-_MAX_BYTES = 100_000
+_MAX_PNG_BYTES = 60_000
 
 
 def book_style():
@@ -49,7 +48,8 @@ def use_style() -> None:
 def show(figure: Figure, alt: str) -> None:
     """Publish a figure as the output of the notebook cell, with a text for those who cannot see it.
 
-    The text becomes ``metadata["image/png"]["alt"]`` of the output, and its plain-text form.
+    The text becomes ``metadata[kind]["alt"]`` of the output, where the kind is "image/png" or
+    "image/jpeg", and its plain-text form.
     The figure is closed. Outside a notebook nothing is displayed.
 
     Parameters
@@ -83,43 +83,51 @@ def show(figure: Figure, alt: str) -> None:
         return
     from IPython.display import display
 
-    image = base64.b64encode(png_bytes(figure)).decode()
+    mime, picture = encoded(figure)
     display(
-        {"image/png": image, "text/plain": alt.strip()},
-        metadata={"image/png": {"alt": alt.strip()}},
+        {mime: base64.b64encode(picture).decode(), "text/plain": alt.strip()},
+        metadata={mime: {"alt": alt.strip()}},
         raw=True,
     )
 
 
-def png_bytes(figure: Figure) -> bytes:
-    """Return a figure as a small PNG with a palette of 256 colours.
+def encoded(figure: Figure) -> tuple[str, bytes]:
+    """Return the kind and the bytes of a small picture of a figure, 840 pixels wide.
 
-    It is 840 pixels wide, less if it would take more than 100,000 bytes, down to 504. The
-    same figure gives the same bytes: no date, no version, no other metadata.
+    A PNG with a palette of 256 colours, which keeps lines and flat areas exact; where that would
+    take more than 60,000 bytes, as photographs do, a JPEG. The same figure gives the same bytes:
+    no date, no version, no other metadata.
 
     Examples
     --------
     >>> from cvlab.plot import image_grid
-    >>> png_bytes(image_grid([[[0, 1]]]))[1:4]
-    b'PNG'
+    >>> mime, picture = encoded(image_grid([[[0, 1]]]))
+    >>> mime, picture[1:4]
+    ('image/png', b'PNG')
     """
-    dpi = _DPI
-    png = _render(figure, dpi)
-    while len(png) > _MAX_BYTES and dpi > _LEAST_DPI:
-        dpi = max(_LEAST_DPI, int(0.97 * dpi * (_MAX_BYTES / len(png)) ** 0.5))
-        png = _render(figure, dpi)
-    return png
-
-
-def _render(figure, dpi) -> bytes:
-    """Return a figure as a PNG of so many dots per inch, in the book's style."""
     from PIL import Image
 
-    full, small = io.BytesIO(), io.BytesIO()
+    rendered = _render(figure)
+    png = _saved(rendered.quantize(256, method=Image.Quantize.MEDIANCUT), "png")
+    if len(png) <= _MAX_PNG_BYTES:
+        return "image/png", png
+    return "image/jpeg", _saved(rendered, "jpeg", quality=75, progressive=True)
+
+
+def _render(figure):
+    """Return a figure as an RGB picture in the book's style."""
+    from PIL import Image
+
+    full = io.BytesIO()
     engine = figure.get_layout_engine()
     with book_style():
-        figure.savefig(full, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
+        figure.savefig(full, format="png", pil_kwargs={"compress_level": 1})
     figure.set_layout_engine(engine or "none")  # savefig puts the style's in place of none
-    palette = Image.open(full).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT)
-    palette.save(small, "png", optimize=True)
-    return small.getvalue()
+    return Image.open(full).convert("RGB")
+
+
+def _saved(picture, kind, **options) -> bytes:
+    """Return the bytes of a picture as a file of some kind."""
+    file = io.BytesIO()
+    picture.save(file, kind, optimize=True, **options)
+    return file.getvalue()

@@ -1,0 +1,72 @@
+"""Pooling against TensorFlow, eager, on tensors made beforehand; float32, 8 of 56x56x64."""
+
+import sys
+
+import _ratio  # first: it sets the number of threads
+import numpy as np
+import tensorflow as tf
+
+from cvlab.pooling import avg_pool2d, max_pool2d
+from cvlab.pooling_gradients import avg_pool2d_backward, max_pool2d_backward
+
+IMAGES = (8, 56, 56, 64)
+# pooling, window, stride, padding, limit forward, limit forward + backward
+LAYERS = [
+    ("max", 2, 2, "valid", 1.5, 1.0),
+    ("max", 3, 2, "valid", 1.5, 1.0),
+    ("max", 3, 2, "same", None, 1.0),
+    ("average", 2, 2, "valid", None, None),
+]
+
+
+def pools(kind, window, stride, padding):
+    """Return our forward and backward pass, and TensorFlow's forward pass."""
+    options = dict(stride=stride, padding=padding)
+    if kind == "max":
+        return (
+            lambda x: max_pool2d(x, window, **options),
+            lambda dy, x: max_pool2d_backward(dy, x, window, **options),
+            lambda x: tf.nn.max_pool2d(x, window, stride, padding.upper()),
+        )
+    return (
+        lambda x: avg_pool2d(x, window, **options),
+        lambda dy, x: avg_pool2d_backward(dy, x.shape, window, **options),
+        lambda x: tf.nn.avg_pool2d(x, window, stride, padding.upper()),
+    )
+
+
+def compare_layer(kind, window, stride, padding, forward_limit, both_limit) -> list[_ratio.Row]:
+    """Return the rows of a layer: forward, and forward with backward against the eager tape."""
+    forward, backward, peer = pools(kind, window, stride, padding)
+    x = np.random.default_rng(0).standard_normal(IMAGES, dtype=np.float32)
+    dy = np.ones_like(forward(x))
+    tensor, gradient = tf.constant(x), tf.constant(dy)
+    np.testing.assert_allclose(forward(x), peer(tensor), rtol=1e-5, atol=1e-6)
+
+    def ours():
+        forward(x)
+        return backward(dy, x)
+
+    def tape():
+        with tf.GradientTape() as recorded:
+            recorded.watch(tensor)
+            y = peer(tensor)
+        return recorded.gradient(y, tensor, output_gradients=gradient)
+
+    np.testing.assert_allclose(ours(), tape(), rtol=1e-5, atol=1e-6)
+    name = f"{kind} {window}x{window} / {stride} {padding}"
+    return [
+        _ratio.compare(f"forward {name}", lambda: forward(x), lambda: peer(tensor), forward_limit),
+        _ratio.compare(f"forward + backward {name}", ours, tape, both_limit),
+    ]
+
+
+def main() -> int:
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    rows = [row for layer in LAYERS for row in compare_layer(*layer)]
+    return _ratio.report("pooling: cvlab / TensorFlow", rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,492 @@
+"""Checks of the built site, every page of it.
+
+The site is where `make book` puts it, or where the environment's CVLAB_SITE says; these tests do
+not build it. Those that need a browser are skipped without one, except where CI is set.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import site_browser
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = Path(os.environ.get("CVLAB_SITE", ROOT / "build" / "_build" / "html"))
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+REPOSITORY = CONFIG["repository"]["url"]
+COLAB = "https://colab.research.google.com/github/" + REPOSITORY.removeprefix("https://github.com/")
+BUDGET_WITH_MATHS, BUDGET = 700_000, 400_000
+# fmt: off
+TERMS = (
+    "activation", "activation-function", "adjoint", "backward-pass", "batch", "bias", "channel",
+    "checkerboard-artefact", "convolution", "cross-correlation", "depthwise-convolution",
+    "dilation", "epoch", "feature-map", "filter", "finite-differences", "FLOP", "gradient",
+    "grouped-convolution", "im2col", "kernel", "linearity", "logit", "loss", "multiply-add",
+    "padding", "parameter-sharing", "pointwise-convolution", "receptive-field", "ReLU", "seed",
+    "separable-convolution", "softmax", "stride", "tensor", "Toeplitz-matrix",
+    "translation-equivariance", "transposed-convolution",
+)
+# fmt: on
+
+pytestmark = pytest.mark.skipif(
+    not SITE.is_dir() and "CI" not in os.environ,
+    reason=f"the site is not built: run `make book` (looked in {SITE})",
+)
+
+
+@cache
+def soup(page: str) -> BeautifulSoup:
+    return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
+
+
+def headings(page: str) -> list:
+    return soup(page).find_all("h1")
+
+
+@cache
+def pages() -> tuple[str, ...]:
+    """Every page but the front door, which only leads to the first page."""
+    found = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+    assert "index.html" in found, f"no site in {SITE}"
+    return tuple(page for page in found if page != "index.html")
+
+
+@cache
+def documents() -> tuple[str, ...]:
+    """Names of the pages listed in the table of contents, without suffix."""
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+
+    def names(entry: dict):
+        yield from [entry["file"]] if "file" in entry else []
+        yield from [entry["root"]] if "root" in entry else []
+        for key in ("parts", "chapters", "sections"):
+            for child in entry.get(key, []):
+                yield from names(child)
+
+    return tuple(names(toc))
+
+
+def chapters() -> list[str]:
+    return [name for name in documents() if name.startswith("chapters/")]
+
+
+def target(page: str, address: str) -> tuple[Path, str]:
+    """Return the file and the anchor that an address on a page leads to."""
+    parts = urlsplit(address)
+    path = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
+    return path.resolve(), unquote(parts.fragment)
+
+
+def is_external(address: str) -> bool:
+    return bool(urlsplit(address).scheme or urlsplit(address).netloc) and not address.startswith(
+        ("data:", "mailto:")
+    )
+
+
+def assets(page: str) -> list[str]:
+    """Addresses that a browser fetches by itself to show the page."""
+    parsed = soup(page)
+    found = [tag["src"] for tag in parsed.find_all(src=True)]
+    found += [
+        source.split()[0]
+        for tag in parsed.find_all(srcset=True)
+        for source in tag["srcset"].split(",")
+    ]
+    for link in parsed.find_all("link", href=True):
+        if set(link["rel"]) & {
+            "stylesheet",
+            "icon",
+            "preload",
+            "preconnect",
+            "prefetch",
+            "manifest",
+        }:
+            found.append(link["href"])
+    return found
+
+
+def notebook(name: str) -> dict:
+    return json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))
+
+
+def code_of_chapters():
+    for name in chapters():
+        for cell in notebook(name)["cells"]:
+            if cell["cell_type"] == "code":
+                yield "".join(cell["source"])
+
+
+def compressed(paths) -> int:
+    return sum(len(gzip.compress(Path(path).read_bytes(), 6)) for path in paths)
+
+
+# What the pages are made of
+
+
+def test_every_document_of_the_table_of_contents_has_a_page():
+    assert not [name for name in documents() if f"{name}.html" not in pages()]
+
+
+def test_the_front_door_leads_to_the_first_page():
+    door = soup("index.html")
+    assert door.find("meta", attrs={"http-equiv": "refresh"})["content"] == "0; url=book/index.html"
+    assert door.find("a")["href"] == "book/index.html"
+
+
+def test_no_page_asks_another_host():
+    assert not [(page, a) for page in pages() for a in assets(page) if is_external(a)]
+
+
+def test_no_stylesheet_asks_another_host_and_every_file_it_names_exists():
+    problems = []
+    for sheet in SITE.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        for address in re.findall(r"url\(\s*['\"]?([^'\")]+)", text):
+            if address.startswith(("data:", "#")):
+                continue
+            missing = not (sheet.parent / urlsplit(address).path).exists()
+            if is_external(address) or missing:
+                problems.append((sheet.name, address))
+        problems += [(sheet.name, rule) for rule in re.findall(r"@import[^;]*//[^;]*", text)]
+    assert not problems
+
+
+def test_neither_thebe_nor_the_icon_script_is_loaded():
+    scripts = {a for page in pages() for a in assets(page) if urlsplit(a).path.endswith(".js")}
+    assert scripts
+    assert not [a for a in scripts if "thebe" in a.lower() or "fontawesome" in a.lower()]
+    assert not list(SITE.rglob("fontawesome.js*"))
+    assert not list(SITE.rglob("*thebe*"))
+
+
+def test_every_icon_on_a_page_is_drawn_in_the_stylesheet():
+    drawn = set(
+        re.findall(r"\.(fa-[\w-]+)[^{}]*\{\s*--icon", (SITE / "_static/icons.css").read_text())
+    )
+    used = {
+        name
+        for page in pages()
+        for tag in soup(page).select("i, span")
+        for name in tag.get("class", [])
+        if name.startswith("fa-")
+    }
+    assert used - drawn == {"fa-solid", "fa-lg"}
+
+
+def test_every_page_has_exactly_one_search_field_to_open():
+    """One in the dialog that opens on demand; the page of results has its own as well."""
+    counts = {page: len(soup(page).select("input[type=search]")) for page in pages()}
+    assert counts.pop("search.html") == 2
+    assert set(counts.values()) == {1}
+    assert all(soup(page).select_one("dialog input[type=search]") for page in pages())
+
+
+def test_formulas_are_set_by_the_copy_of_mathjax_in_the_site():
+    with_maths = [page for page in pages() if soup(page).select(".math")]
+    assert "book/notation.html" in with_maths
+    for page in with_maths:
+        scripts = [a for a in assets(page) if "mathjax" in a]
+        assert len(scripts) == 1, page
+        assert target(page, scripts[0])[0].exists()
+
+
+# What a page says about itself
+
+
+def test_every_page_has_a_language_one_heading_and_a_favicon():
+    for page in pages():
+        assert soup(page).html["lang"] == "en", page
+        assert len(headings(page)) == 1, page
+        icon = soup(page).find("link", rel="icon")["href"]
+        assert target(page, icon)[0].exists(), page
+
+
+def test_titles_and_descriptions_are_present_and_differ_from_page_to_page():
+    titles, descriptions = Counter(), Counter()
+    for page in pages():
+        (description,) = soup(page).find_all("meta", attrs={"name": "description"})
+        properties = {
+            m["property"]: m["content"] for m in soup(page).find_all("meta", property=True)
+        }
+        assert len(description["content"]) >= 40, page
+        assert properties["og:title"].strip(), page
+        assert properties["og:description"] == description["content"], page
+        assert properties["og:image"] == CONFIG["html"]["baseurl"] + "_static/social.jpg"
+        titles[soup(page).title.text] += 1
+        descriptions[description["content"]] += 1
+    assert (SITE / "_static/social.jpg").exists()
+    assert [title for title, n in titles.items() if n > 1] == []
+    assert [text for text, n in descriptions.items() if n > 1] == []
+
+
+def test_every_image_has_an_alternative_text_and_figures_have_a_real_one():
+    problems = []
+    for page in pages():
+        for image in soup(page).find_all("img"):
+            alt = image.get("alt")
+            in_text = image.find_parent("article") is not None
+            name = Path(image["src"]).stem
+            if alt is None or (in_text and (len(alt) < 40 or name in alt or "_images" in alt)):
+                problems.append((page, image["src"], alt))
+    assert not problems
+
+
+def test_figures_load_when_they_come_into_view_and_leave_room_for_themselves():
+    figures = [(p, i) for p in pages() for i in soup(p).select("article img")]
+    assert figures
+    for page, image in figures:
+        assert image.get("loading") == "lazy", (page, image["src"])
+        assert int(image["width"]) > 0, (page, image["src"])
+        assert int(image["height"]) > 0, (page, image["src"])
+
+
+# Links
+
+
+def test_every_internal_link_and_anchor_leads_somewhere():
+    anchors: dict[Path, set[str]] = {}
+    broken = []
+    for page in ("index.html", *pages()):
+        for link in soup(page).find_all("a", href=True):
+            address = link["href"]
+            if is_external(address) or address.startswith("mailto:"):
+                continue
+            path, anchor = target(page, address)
+            if not path.is_file():
+                broken.append((page, address))
+            elif anchor and path.suffix == ".html":
+                if path not in anchors:
+                    there = soup(path.relative_to(SITE.resolve()).as_posix())
+                    anchors[path] = {t["id"] for t in there.find_all(id=True)}
+                    anchors[path] |= {t["name"] for t in there.find_all("a", attrs={"name": True})}
+                if anchor not in anchors[path]:
+                    broken.append((page, address))
+    assert not broken
+
+
+def test_every_asset_exists():
+    missing = [(p, a) for p in pages() for a in assets(p) if not target(p, a)[0].is_file()]
+    assert not missing
+
+
+def test_ids_are_unique_on_each_page():
+    for page in pages():
+        counts = Counter(tag["id"] for tag in soup(page).find_all(id=True))
+        assert [name for name, n in counts.items() if n > 1] == [], page
+
+
+def test_notebook_pages_open_in_colab_at_the_right_file():
+    for name in documents():
+        links = [a["href"] for a in soup(f"{name}.html").select("a.btn-colab-button")]
+        if not (ROOT / f"{name}.ipynb").exists():
+            assert links == []
+            continue
+        released = name.replace("book/exercises/source/", "book/exercises/release/")
+        assert links == [f"{COLAB}/blob/{CONFIG['repository']['branch']}/{released}.ipynb"]
+        assert (ROOT / f"{released}.ipynb").exists()
+
+
+def test_every_document_has_links_to_edit_it_and_to_report_an_error():
+    for name in documents():
+        links = [a["href"] for a in soup(f"{name}.html").find_all("a", href=True)]
+        assert any(a.startswith(f"{REPOSITORY}/edit/main/{name}.") for a in links), name
+        assert any(a.startswith(f"{REPOSITORY}/issues/new") and name in a for a in links), name
+
+
+def test_links_into_the_repository_lead_to_files_that_exist():
+    start = f"{REPOSITORY}/blob/{CONFIG['repository']['branch']}/"
+    found = {
+        a["href"].removeprefix(start)
+        for page in pages()
+        for a in soup(page).find_all("a", href=True)
+        if a["href"].startswith(start)
+    }
+    assert found
+    assert [path for path in found if not (ROOT / path).exists()] == []
+
+
+def test_documents_are_chained_by_previous_and_next():
+    for before, after in zip(documents(), documents()[1:], strict=False):
+        forward = soup(f"{before}.html").select_one(".prev-next-area a.right-next")
+        back = soup(f"{after}.html").select_one(".prev-next-area a.left-prev")
+        assert target(f"{before}.html", forward["href"])[0] == (SITE / f"{after}.html").resolve()
+        assert target(f"{after}.html", back["href"])[0] == (SITE / f"{before}.html").resolve()
+
+
+# What readers are promised
+
+
+def test_the_first_page_has_a_card_with_the_minutes_of_every_chapter():
+    cards = {}
+    for card in soup("book/index.html").select(".chapters .sd-card"):
+        path, _ = target("book/index.html", card.select_one("a")["href"])
+        cards[path] = card.get_text(" ")
+    assert set(cards) == {(SITE / f"{name}.html").resolve() for name in chapters()}
+    for name in chapters():
+        front = "".join(notebook(name)["cells"][0]["source"])
+        minutes = re.search(r"(\d+)\s*min", front)[1]
+        assert f"{minutes} min to read" in cards[(SITE / f"{name}.html").resolve()], name
+
+
+def test_the_glossary_defines_the_terms_of_the_chapters():
+    defined = {tag["id"] for tag in soup("book/glossary.html").select("dl.glossary dt[id]")}
+    assert [term for term in TERMS if f"term-{term}" not in defined] == []
+
+
+def test_every_module_that_a_chapter_imports_has_a_reference_page():
+    described = {
+        tag["id"]
+        for page in pages()
+        if page.startswith("book/api/")
+        for tag in soup(page).select("[id^='module-cvlab.']")
+    }
+    modules = set()
+    for code in code_of_chapters():
+        modules |= set(re.findall(r"^from cvlab\.(\w+)", code, re.MULTILINE))
+        for names in re.findall(r"^from cvlab import (.+)$", code, re.MULTILINE):
+            modules |= {name.strip() for name in names.split(",")}
+    assert modules
+    wanted = {f"module-cvlab.{name}" for name in modules if not name.startswith("_")}
+    assert wanted - described == set()
+
+
+def test_reference_and_chapters_are_linked_both_ways():
+    from_reference = {
+        target(page, link["href"])[0]
+        for page in pages()
+        if page.startswith("book/api/")
+        for link in soup(page).select(".derived a")
+    }
+    assert from_reference == {(SITE / f"{name}.html").resolve() for name in chapters()}
+    for name in chapters():
+        assert soup(f"{name}.html").select("a[href*='book/api/']"), name
+
+
+def test_listings_of_public_functions_lead_to_their_reference():
+    for name in chapters():
+        for listing in soup(f"{name}.html").select(".cell_output span.c1"):
+            if re.match(r"# cvlab(\.[a-z]\w*)+$", listing.text):
+                assert listing.parent.get("class") == ["to-reference"], (name, listing.text)
+
+
+def test_downloaded_exercises_hold_no_solution():
+    copies = list((SITE / "_sources/book/exercises/source").rglob("*.ipynb"))
+    assert len(copies) == sum(name.startswith("book/exercises/") for name in documents())
+    for path in copies:
+        text = path.read_text(encoding="utf-8")
+        assert "BEGIN SOLUTION" not in text
+        assert "HIDDEN TESTS" not in text
+
+
+def test_pages_keep_to_their_budget_of_bytes():
+    for page in pages():
+        files = {target(page, a)[0] for a in assets(page) if re.search(r"\.(css|js)(\?|$)", a)}
+        limit = BUDGET_WITH_MATHS if soup(page).select(".math") else BUDGET
+        assert compressed([SITE / page, *files]) <= limit, page
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if site_browser.browser_path() is None:
+        message = "no Chromium with chromedriver (Debian: apt-get install chromium chromium-driver)"
+        (pytest.fail if "CI" in os.environ else pytest.skip)(message)
+    chromium = site_browser.Browser()
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with site_browser.served(SITE) as address:
+        yield address
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_work_in_a_browser_wide_and_narrow(browser, server, theme):
+    problems = []
+    for page in pages():
+        browser.open(server + page, width=1280, theme=theme)
+        asked, failed = browser.traffic()
+        problems += [(page, "outside", a) for a in asked if not a.startswith(server)]
+        problems += [(page, "failed", a) for a in failed]
+        for width in (1280, 390):
+            browser.resize(width)
+            problems += [(page, width, wide) for wide in browser.wide_elements()]
+        problems += [(page, "console", message) for message in browser.messages()]
+        if browser.script("return document.documentElement.dataset.theme") != theme:
+            problems.append((page, "theme", theme))
+        if browser.script("return document.querySelectorAll('mjx-merror').length"):
+            problems.append((page, "formula", "an error of MathJax"))
+        if theme == "light":
+            problems += over_budget(page, asked, server)
+    assert not problems
+
+
+def over_budget(page: str, asked: list[str], server: str) -> list[tuple]:
+    """Count what the browser fetched: everything but figures, which load when they are seen."""
+    paths = {SITE / unquote(urlsplit(a.removeprefix(server)).path) for a in asked}
+    size = compressed(p for p in paths if p.suffix not in {".png", ".jpg", ".ico"})
+    limit = BUDGET_WITH_MATHS if soup(page).select(".math") else BUDGET
+    return [(page, "bytes", size)] if size > limit else []
+
+
+def test_documents_open_from_the_file_system(browser):
+    problems = []
+    for name in ("search", *documents()):
+        browser.open((SITE / f"{name}.html").resolve().as_uri())
+        asked, failed = browser.traffic()
+        problems += [(name, a) for a in asked if not a.startswith("file:")]
+        problems += [(name, a) for a in failed]
+        problems += [(name, message) for message in browser.messages()]
+    assert not problems
+
+
+def test_figures_are_shown_as_they_are_in_the_dark(browser, server):
+    for name in chapters():
+        browser.open(f"{server}{name}.html", theme="dark")
+        styles = browser.script(
+            "return [...document.querySelectorAll('.cell_output img')]"
+            ".map(i => [getComputedStyle(i).filter, getComputedStyle(i).backgroundColor])"
+        )
+        assert styles
+        assert {tuple(style) for style in styles} == {("none", "rgb(255, 255, 255)")}
+
+
+@pytest.mark.parametrize("address", ["server", "file"])
+def test_search_finds_a_term_of_the_glossary(browser, server, address):
+    start = server if address == "server" else SITE.resolve().as_uri() + "/"
+    browser.open(f"{start}search.html?q=stride")
+    results = "return [...document.querySelectorAll('#search-results a')].map(a => a.href)"
+    for _ in range(50):
+        if any("glossary.html#term-stride" in found for found in browser.script(results)):
+            break
+        browser.driver.implicitly_wait(0.1)
+        browser.driver.execute_async_script("setTimeout(arguments[0], 100)")
+    else:
+        pytest.fail("the glossary is not among the results")
+    assert not browser.messages()
+
+
+def test_solutions_of_exercises_are_closed_until_asked_for(browser, server):
+    exercises = [name for name in documents() if name.startswith("book/exercises/")]
+    assert exercises
+    for name in exercises:
+        browser.open(f"{server}{name}.html")
+        state = browser.script(
+            "return [...document.querySelectorAll('details.hide')].map(d => d.open)"
+        )
+        assert state
+        assert not any(state)
