@@ -127,6 +127,19 @@ def compass_kernel(direction: str, weight: float = 2.0) -> np.ndarray:
 def box_kernel(size: int) -> np.ndarray:
     """Return the mean of a square of `size` pixels a side.
 
+    Parameters
+    ----------
+    size : int
+
+    Returns
+    -------
+    array (size, size), float32
+
+    Raises
+    ------
+    ValueError
+        If `size` is not an integer above 0.
+
     Examples
     --------
     >>> box_kernel(2)

@@ -438,7 +438,7 @@ def test_pages_work_in_a_browser_wide_and_narrow(browser, server, theme):
 def over_budget(page: str, asked: list[str], server: str) -> list[tuple]:
     """Count what the browser fetched: everything but figures, which load when they are seen."""
     paths = {SITE / unquote(urlsplit(a.removeprefix(server)).path) for a in asked}
-    size = compressed(p for p in paths if p.suffix not in {".png", ".jpg", ".ico"})
+    size = compressed(p for p in paths if p.suffix not in {".png", ".jpg", ".jpeg", ".ico"})
     limit = BUDGET_WITH_MATHS if soup(page).select(".math") else BUDGET
     return [(page, "bytes", size)] if size > limit else []
 

@@ -13,7 +13,7 @@ from docutils.core import publish_doctree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
 
-from book_site import accessibility, derivations, figures, pages, repository
+from book_site import accessibility, derivations, figures, pages, repository, terms
 
 # Images
 
@@ -291,3 +291,41 @@ def test_the_download_of_an_exercise_is_the_student_version(tmp_path):
     repository.offer_release(app, None)
     copied = tmp_path / "out/_sources/book/exercises/source/02-x/02-x.ipynb"
     assert copied.read_text() == "release"
+
+
+# Terms
+
+
+def chapter_of(*words):
+    paragraph = nodes.paragraph()
+    for word in words:
+        paragraph += nodes.strong(word, word)
+    document = publish_doctree("")
+    document += paragraph
+    return document
+
+
+def test_the_first_bold_occurrence_of_a_term_becomes_a_link():
+    document = chapter_of("Feature maps", "emphasis", "feature map", "stride")
+    terms.link_terms(document, {"feature map": "g#map", "stride": "g#stride", "padding": "g#pad"})
+    links = list(document.findall(nodes.reference))
+    assert [(link.astext(), link["refuri"]) for link in links] == [
+        ("Feature maps", "g#map"),
+        ("stride", "g#stride"),
+    ]
+    assert all(isinstance(link[0], nodes.strong) for link in links)
+
+
+def test_a_term_that_is_a_link_already_stays_as_it_is():
+    document = publish_doctree("")
+    link = nodes.reference("", "", nodes.strong("", "stride"), refuri="elsewhere")
+    document += nodes.paragraph("", "", link)
+    terms.link_terms(document, {"stride": "g#stride"})
+    assert [link["refuri"] for link in document.findall(nodes.reference)] == ["elsewhere"]
+
+
+def test_addresses_are_those_of_terms_only():
+    objects = {("term", "Stride"): ("book/glossary", "term-Stride"), ("label", "x"): ("a", "b")}
+    assert terms.addresses(objects, lambda page: f"../{page}.html") == {
+        "stride": "../book/glossary.html#term-Stride"
+    }

@@ -189,7 +189,7 @@ def test_claims_are_read_from_the_outputs_of_the_chapters(book, monkeypatch):
     assert "## C05: holds with conditions" in page
     assert "[A chapter](../chapters/01-a.ipynb)" in page
     assert "- grey: yes\n- colour: no" in page
-    assert "(0 hold, 1 holds with conditions, 0 does not hold)" in page
+    assert "1 claims tested so far (holds: 0, holds with conditions: 1, does not hold: 0)" in page
     notebook.cells[2].outputs[0].data[MIME]["measured"] = "another number"
     path.write_text(common.to_text(notebook))
     with pytest.raises(SystemExit, match=r"stale: book/claims.md"):

@@ -39,12 +39,10 @@ def render() -> dict[Path, str]:
     """Return the text of the page."""
     entries = tested()
     counts = ", ".join(
-        f"{sum(claim['verdict'] == verdict for *_, claim in entries)} {verdict}"
-        if verdict != "holds"
-        else f"{sum(claim['verdict'] == verdict for *_, claim in entries)} hold"
+        f"{verdict}: {sum(claim['verdict'] == verdict for *_, claim in entries)}"
         for verdict in VERDICTS
     )
-    lines = [f"Claims tested so far: {len(entries)} ({counts}).", ""]
+    lines = [f"{len(entries)} claims tested so far ({counts}).", ""]
     for path, chapter, claim in entries:
         lines += [
             f"## {claim['id']}: {claim['verdict']}",
