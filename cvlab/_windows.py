@@ -92,8 +92,8 @@ def correlate(x, kernel, stride, dilation, groups) -> np.ndarray:
     patches = by_group(view, groups)
     weights = by_group(kernel, groups).reshape(groups, -1, filters // groups)
     for tile in window_tiles(view):
-        matrix = patches[:, *tile].reshape(groups, -1, weights.shape[1])
-        np.matmul(matrix, weights, out=by_group(y[tile].reshape(-1, filters), groups))
+        product = by_group(y[tile].reshape(-1, filters), groups)
+        np.matmul(patches[:, *tile].reshape(groups, -1, weights.shape[1]), weights, out=product)
     return y
 
 

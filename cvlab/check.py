@@ -113,12 +113,12 @@ def check(exercise_id: str, answer: Any, *, points: float = 1, hidden: bool = Fa
 
     Examples
     --------
-    >>> score = check("02.3", lambda kh, kw, c_in, c_out: kh * kw * c_in * c_out, points=3)
+    >>> score = check("02.11", lambda signal, kernel, stride: np.convolve(signal, kernel), points=3)
     >>> score
-    0.0
+    1.0
     >>> print(score.text)
-    Exercise 02.3: 0 of 3 points.
-    The biases are missing: one for each filter.
+    Exercise 02.11: 1 of 3 points.
+    The stride is not used: number i paints from position i * stride on.
     """
     exercise = find(exercise_id)
     cases = exercise.hidden_cases if hidden else exercise.cases
@@ -180,6 +180,8 @@ def _same_result(mistake: Callable, case: tuple, result: Any, tolerance: float) 
 
 def _judged(judge: Callable, result: Any, case: tuple) -> str | None:
     try:
+        if not np.isfinite(np.asarray(result, dtype=float)).all():
+            return "The result holds NaN or infinity."  # which no comparison would notice
         return judge(result, *case)
     except (TypeError, ValueError) as error:
         return f"The answer has the wrong form: {error}"

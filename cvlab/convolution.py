@@ -41,7 +41,7 @@ def conv2d(
 
     ``y[n, r, c, f] = bias[f] + sum over i, j, k of x[n, r + i, c + j, k] kernel[i, j, k, f]`` on
     the padded `x` (Goodfellow et al. 2016, equation 9.7). A stride s and a dilation d make these
-    places r s + i d and c s + j d (equation 9.8).
+    places r s + i d and c s + j d (equation 9.8; Dumoulin and Visin 2016, section 5.1).
 
     Parameters
     ----------

@@ -40,17 +40,35 @@ def same(size, kernel, stride):
     return total // 2, total - total // 2
 
 
+def kernel_gradient(x, dy, stride):
+    size = [n - (m - 1) * stride for n, m in zip(x.shape, dy.shape, strict=True)]
+    total = np.zeros(size)
+    for i, j in np.ndindex(dy.shape):
+        row, column = i * stride, j * stride
+        total += dy[i, j] * x[row : row + size[0], column : column + size[1]]
+    return total
+
+
+def paint(signal, kernel, stride, add=True):
+    out = np.zeros((len(signal) - 1) * stride + len(kernel))
+    for i, value in enumerate(signal):
+        window = slice(i * stride, i * stride + len(kernel))
+        out[window] = value * kernel + add * out[window]
+    return out
+
+
 RIGHT = {
     "02.1": lambda s, k, step: np.convolve(s, k[::-1], "valid")[::step],
     "02.2": lambda n, k, s, p, d: int((n + 2 * p - d * (k - 1) - 1) / s) + 1,
-    "02.3": lambda kh, kw, c, k: float((kh * kw * c + 1) * k),
+    "02.3": lambda h, w, c, k, f: [h * w * c * f**2 * k, float(h * w * c * (f**2 + k))],
     "02.4": lambda n, k, s: list(same(n, k, s)),
     "02.5": [[-1, -2, -1], [0, 0, 0], [1, 2, 1]],
     "02.6": lambda x, k: correlate(x, np.flip(k)).tolist(),
     "02.7": alternative_conv2d,
-    "02.8": lambda x, dy: correlate(x, dy),
+    "02.8": lambda x, dy, s: kernel_gradient(x, dy, s).tolist(),
     "02.9": lambda a, b: correlate(np.pad(b, [(n - 1, n - 1) for n in a.shape]), a[::-1, ::-1]),
-    "02.10": lambda w, h, wd, c: np.reshape(w, (h, wd, c, w.shape[1])),
+    "02.10": lambda w, h, wd, c: np.moveaxis(w.reshape(c, h, wd, w.shape[1]), 0, 2),
+    "02.11": lambda s, k, step: paint(s, k, step),
 }
 
 WRONG = [
@@ -64,9 +82,11 @@ WRONG = [
     ("02.2", lambda n, k, s, p, d: (n + p - d * (k - 1) - 1) // s + 1, "counts twice"),
     ("02.2", lambda n, k, s, p, d: (n + 2 * p - d * (k - 1) - 1) // s, "One is missing"),
     ("02.2", lambda n, k, s, p, d: -(-(n + 2 * p - d * (k - 1) - 1) // s) + 1, "rounded up"),
-    ("02.3", lambda kh, kw, c, k: kh * kw * k + k, "input channels are missing"),
-    ("02.3", lambda kh, kw, c, k: kh * kw * c * k, "biases are missing"),
-    ("02.3", lambda kh, kw, c, k: (kh * kw + 1) * c * k, "not to each of its slices"),
+    ("02.3", lambda h, w, c, k, f: (h * w * f * f * k, h * w * (f * f + k)), "input channels"),
+    ("02.3", lambda h, w, c, k, f: (f * f * c * k, f * f * c + c * k), "These are the weights"),
+    ("02.3", lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c * c * k), "add"),
+    ("02.3", lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c), "pointwise step"),
+    ("02.3", lambda h, w, c, k, f: h * w * f * f * c * k, "Expected shape (2,)"),
     ("02.4", lambda n, k, s: same(n, k, s)[::-1], "swapped"),
     ("02.4", lambda n, k, s: ((k - 1) // 2, k - 1 - (k - 1) // 2), "stride 1 only"),
     ("02.4", lambda n, k, s: ((k - 1) // 2, (k - 1) // 2), "The same on both sides"),
@@ -80,6 +100,9 @@ WRONG = [
     ("02.5", np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 2]]), "sum to zero"),
     ("02.5", np.array([[-1, -2, 0], [0, 0, 0], [0, 1, 2]]), "vertical edge"),
     ("02.5", np.zeros((3, 3)), "zeros answers to nothing"),
+    ("02.5", np.full((3, 3), np.nan), "NaN or infinity"),
+    ("02.5", np.repeat([[1.0], [-1.4], [0.4]], 3, axis=1), "both signs"),
+    ("02.5", np.array([[1, 1, 1], [-2, -2, -2], [1, 1, 1]]), "both signs"),
     ("02.5", np.ones(3), "Expected a kernel of shape (3, 3)"),
     ("02.6", correlate, "Not flipped"),
     ("02.6", lambda x, k: correlate(x, k[::-1]), "Only one axis"),
@@ -91,24 +114,26 @@ WRONG = [
     ("02.7", lambda x, k, s: conv2d(x[..., :1], k[:, :, :1], s), "first input channel"),
     ("02.7", lambda x, k, s: conv2d(x, k, s)[:, :-1, :-1], "last row and column"),
     ("02.7", lambda x, k, s: 0 * conv2d(x, k, s), "Expected"),
-    ("02.8", lambda x, dy: correlate(x, dy)[::-1, ::-1], "comes out flipped"),
-    ("02.8", lambda x, dy: correlate(x, np.ones_like(dy)), "dy, is not used"),
-    ("02.8", lambda x, dy: correlate(x, dy) / dy.size, "mean"),
-    ("02.8", lambda x, dy: 0 * correlate(x, dy), "Expected"),
+    ("02.8", lambda x, dy, s: kernel_gradient(x, dy, s)[::-1, ::-1], "comes out flipped"),
+    ("02.8", lambda x, dy, s: kernel_gradient(x, np.ones_like(dy), s), "dy, is not used"),
+    ("02.8", lambda x, dy, s: kernel_gradient(x, dy, s) / dy.size, "mean"),
+    ("02.8", lambda x, dy, s: correlate(x, dy), "stride is not used"),
+    ("02.8", lambda x, dy, s: 0 * kernel_gradient(x, dy, s), "Expected"),
     ("02.9", lambda a, b: RIGHT["02.9"](a, b[::-1, ::-1]), "One kernel is flipped"),
     ("02.9", lambda a, b: RIGHT["02.9"](a, b)[:3, :3], "Too small"),
     ("02.9", lambda a, b: 0 * RIGHT["02.9"](a, b), "Expected"),
-    (
-        "02.10",
-        lambda w, h, wd, c: w.reshape(c, h, wd, -1).transpose(1, 2, 0, 3),
-        "channels fastest",
-    ),
-    ("02.10", lambda w, h, wd, c: w.reshape(wd, h, c, -1).swapaxes(0, 1), "row by row"),
-    ("02.10", lambda w, h, wd, c: w.T.reshape(h, wd, c, -1), "do not transpose"),
+    ("02.10", lambda w, h, wd, c: w.reshape(h, wd, c, -1), "order of channels last"),
+    ("02.10", lambda w, h, wd, c: w.reshape(c, wd, h, -1).transpose(2, 1, 0, 3), "row by row"),
+    ("02.10", lambda w, h, wd, c: w.reshape(c, h, wd, -1), "channels still come first"),
     ("02.10", lambda w, h, wd, c: w, "Expected shape"),
+    ("02.11", lambda s, k, step: paint(s, k, step, add=False), "overwrote"),
+    ("02.11", lambda s, k, step: paint(s, k[::-1], step), "reversed"),
+    ("02.11", lambda s, k, step: paint(s, k, 1), "stride is not used"),
+    ("02.11", lambda s, k, step: np.append(paint(s, k, step), [0] * (step - 1)), "Too long"),
+    ("02.11", lambda s, k, step: 0 * paint(s, k, step), "Expected"),
 ]
 NAMES = {
-    "02.1": "slide", "02.2": "output_size", "02.3": "parameters", "02.4": "same",
+    "02.1": "slide", "02.2": "output_size", "02.3": "multiply_adds", "02.4": "same",
     "02.5": "edge_kernel", "02.6": "convolve", "02.7": "conv2d", "02.8": "kernel_gradient",
-    "02.9": "merge", "02.10": "dense_to_kernel",
+    "02.9": "merge", "02.10": "dense_to_kernel", "02.11": "spread",
 }  # fmt: skip

@@ -15,7 +15,7 @@ from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions
 
 from tools.common import EXERCISES, exercise_sources, read, run_tool, to_text
 
-SITE_ONLY = ("hide-input", "remove-cell")
+SITE_ONLY = ("hide-input", "remove-cell", "remove-output")
 
 
 def student_version(path: Path) -> str:

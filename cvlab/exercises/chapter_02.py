@@ -70,6 +70,7 @@ def _count_positions(size, kernel, stride, padding, dilation):
 
 _OUTPUT_SIZE = Exercise(
     reference=_count_positions,
+    tolerance=0,
     cases=[(7, 3, 1, 0, 1), (8, 3, 2, 1, 1), (32, 5, 1, 2, 1), (11, 3, 2, 0, 2), (9, 4, 3, 1, 1)],
     hidden_cases=[(224, 7, 2, 3, 1), (17, 3, 4, 0, 3), (5, 5, 1, 0, 1), (13, 2, 5, 1, 2)],
     mistakes=[
@@ -97,24 +98,36 @@ _OUTPUT_SIZE = Exercise(
 )
 
 
-# 02.3 parameters of a layer
+# 02.3 what separating saves
 
-_PARAMETERS = Exercise(
-    reference=lambda kh, kw, c_in, c_out: np.zeros((kh, kw, c_in, c_out)).size + c_out,
-    cases=[(3, 3, 3, 16), (5, 5, 1, 6), (1, 1, 64, 32), (7, 5, 3, 8)],
-    hidden_cases=[(3, 3, 512, 512), (1, 7, 4, 4)],
+
+def _count_products(height, width, channels_in, channels_out, size):
+    ordinary = np.zeros((height, width, channels_out, size, size, channels_in)).size
+    depthwise = np.zeros((height, width, channels_in, size, size)).size
+    return ordinary, depthwise + np.zeros((height, width, channels_in, channels_out)).size
+
+
+_SEPARABLE = Exercise(
+    reference=_count_products,
+    tolerance=0,
+    cases=[(8, 8, 3, 16, 3), (5, 7, 4, 2, 5), (10, 6, 8, 8, 1)],
+    hidden_cases=[(14, 14, 16, 32, 3), (9, 4, 1, 6, 7)],
     mistakes=[
         (
-            lambda kh, kw, c_in, c_out: kh * kw * c_out + c_out,
-            "The input channels are missing: every filter has one slice for each of them.",
+            lambda h, w, c, k, f: (h * w * f * f * k, h * w * (f * f + k)),
+            "The input channels are missing: every filter has a kernel for each of them.",
         ),
         (
-            lambda kh, kw, c_in, c_out: kh * kw * c_in * c_out,
-            "The biases are missing: one for each filter.",
+            lambda h, w, c, k, f: (f * f * c * k, f * f * c + c * k),
+            "These are the weights. Each is used once at every one of the h × w positions.",
         ),
         (
-            lambda kh, kw, c_in, c_out: (kh * kw + 1) * c_in * c_out,
-            "One bias belongs to a filter, not to each of its slices.",
+            lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c * c * k),
+            "The two steps of a separable layer run one after the other: their costs add.",
+        ),
+        (
+            lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c),
+            "The pointwise step is missing: it mixes the channels with a 1 × 1 kernel.",
         ),
     ],
 )
@@ -131,6 +144,7 @@ def _same_by_search(size, kernel, stride):
 
 _SAME = Exercise(
     reference=_same_by_search,
+    tolerance=0,
     cases=[(16, 3, 2), (17, 3, 2), (5, 4, 1), (6, 1, 3), (28, 5, 1)],
     hidden_cases=[(224, 7, 2), (6, 1, 4), (1, 3, 2)],
     mistakes=[
@@ -172,6 +186,11 @@ def _judge_edge_kernel(kernel, image, kind):
     windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3))
     response = (windows * kernel).sum(axis=(2, 3))
     size = max(np.abs(kernel).sum(), 1e-12)
+    if peak and (response * peak).min() < -1e-6 * size < 0.1 * size < (response * peak).max():
+        return (
+            "The kernel answers to one edge with both signs: above the edge and below it the "
+            "answers must not contradict each other."
+        )
     if peak and (response * peak).max() < 0.1 * size:
         if (response * peak).min() < -0.1 * size:
             return (
@@ -182,7 +201,7 @@ def _judge_edge_kernel(kernel, image, kind):
     if not peak and np.abs(response).max() > 1e-6 * size:
         return {
             "flat": "A flat area must give zero: the weights of the kernel must sum to zero.",
-            "side": "The kernel answers to a vertical edge too: each row must hold one value.",
+            "side": "The kernel answers to a vertical edge too: each column must sum to zero.",
         }[kind]
     return None
 
@@ -290,27 +309,38 @@ _SCRATCH = Exercise(
 # 02.8 the gradient of the kernel
 
 
-def _kernel_gradient(x, dy):
-    windows = np.lib.stride_tricks.sliding_window_view(x, dy.shape)
-    return np.einsum("abij,ij->ab", windows, dy)
+def _kernel_gradient(x, dy, stride):
+    """Cross-correlate with `dy` spread apart by the stride."""
+    spread = np.zeros([(n - 1) * stride + 1 for n in dy.shape])
+    spread[::stride, ::stride] = dy
+    windows = np.lib.stride_tricks.sliding_window_view(x, spread.shape)
+    return np.einsum("uvij,ij->uv", windows, spread)
 
 
 _GRADIENT = Exercise(
     reference=_kernel_gradient,
-    cases=[(_integers(4, 5), _integers(3, 3)), (_integers(6, 6), _integers(4, 4))],
-    hidden_cases=[(_integers(5, 7), _integers(3, 6)), (_integers(3, 3), _integers(3, 3))],
+    cases=[
+        (_integers(4, 5), _integers(3, 3), 1),
+        (_integers(7, 6), _integers(3, 2), 2),
+        (_integers(6, 6), _integers(4, 4), 1),
+    ],
+    hidden_cases=[(_integers(8, 9), _integers(2, 3), 3), (_integers(3, 3), _integers(3, 3), 1)],
     mistakes=[
         (
-            lambda x, dy: _kernel_gradient(x, dy)[::-1, ::-1],
+            lambda x, dy, s: _kernel_gradient(x, dy, s)[::-1, ::-1],
             "The gradient comes out flipped: weight (u, v) met the pixel x[i + u, j + v].",
         ),
         (
-            lambda x, dy: _kernel_gradient(x, np.ones_like(dy)),
+            lambda x, dy, s: _kernel_gradient(x, np.ones_like(dy), s),
             "The gradient that arrives, dy, is not used: the chain rule multiplies by it.",
         ),
         (
-            lambda x, dy: _kernel_gradient(x, dy) / dy.size,
+            lambda x, dy, s: _kernel_gradient(x, dy, s) / dy.size,
             "You took the mean: a weight is used at every position, and its uses add up.",
+        ),
+        (
+            lambda x, dy, s: _kernel_gradient(x, dy, 1),
+            "The stride is not used: the window of (i, j) starts at (i * stride, j * stride).",
         ),
     ],
 )
@@ -346,24 +376,79 @@ _MERGE = Exercise(
 )
 
 
-# 02.10 a dense layer as a convolution
+# 02.10 a dense layer from another framework
+
+
+def _kernel_of_channels_first(weights, height, width, channels):
+    kernel = np.empty((height, width, channels, weights.shape[1]))
+    for c, row, column in np.ndindex(channels, height, width):
+        kernel[row, column, c] = weights[(c * height + row) * width + column]
+    return kernel
+
 
 _DENSE = Exercise(
-    reference=lambda w, h, wd, c: np.stack([unit.reshape(h, wd, c) for unit in w.T], axis=-1),
+    reference=_kernel_of_channels_first,
     cases=[(_integers(12, 2), 2, 3, 2), (_integers(18, 4), 3, 3, 2)],
-    hidden_cases=[(_integers(30, 3), 3, 2, 5), (_integers(6, 1), 1, 2, 3)],
+    hidden_cases=[(_integers(30, 3), 3, 2, 5), (_integers(12, 1), 2, 2, 3)],
     mistakes=[
         (
-            lambda w, h, wd, c: w.reshape(c, h, wd, -1).transpose(1, 2, 0, 3),
-            "The pixels are in another order: flattening runs through the channels fastest.",
+            lambda w, h, wd, c: w.reshape(h, wd, c, -1),
+            "This is the order of channels last: here the channel changes slowest.",
         ),
         (
-            lambda w, h, wd, c: w.reshape(wd, h, c, -1).swapaxes(0, 1),
-            "Height and width are swapped: flattening goes row by row.",
+            lambda w, h, wd, c: w.reshape(c, wd, h, -1).transpose(2, 1, 0, 3),
+            "Height and width are swapped: each channel is flattened row by row.",
         ),
         (
-            lambda w, h, wd, c: w.T.reshape(h, wd, c, -1),
-            "The units were mixed with the pixels: do not transpose before reshaping.",
+            lambda w, h, wd, c: w.reshape(c, h, wd, -1).reshape(h, wd, c, -1),
+            "Reshaping moves no number: after (channels, height, width, units) the axes must be "
+            "transposed.",
+        ),
+        (
+            lambda w, h, wd, c: w.reshape(c, h, wd, -1),
+            "The channels still come first: move that axis behind height and width.",
+        ),
+    ],
+)
+
+
+# 02.11 the transposed convolution
+
+
+def _spread(signal, kernel, stride):
+    stretched = np.zeros((len(signal) - 1) * stride + 1)
+    stretched[::stride] = signal
+    return np.convolve(stretched, kernel)
+
+
+def _overwrite(signal, kernel, stride):
+    out = np.zeros((len(signal) - 1) * stride + len(kernel))
+    for i, value in enumerate(signal):
+        out[i * stride : i * stride + len(kernel)] = value * kernel
+    return out
+
+
+_TRANSPOSED = Exercise(
+    reference=_spread,
+    cases=[
+        (np.array([1.0, 2.0, -1.0]), np.array([1.0, 2.0, 3.0]), 2),
+        (np.array([2.0, 1.0]), np.array([1.0, -1.0, 4.0, 2.0]), 1),
+        (np.array([3.0, 5.0]), np.array([1.0, 2.0]), 3),
+    ],
+    hidden_cases=[(_integers(5), _integers(4), 3), (_integers(4), _integers(5), 2)],
+    mistakes=[
+        (_overwrite, "What overlaps must add up: you overwrote what was painted before."),
+        (
+            lambda s, k, step: _spread(s, k[::-1], step),
+            "The kernel came out reversed: painting writes it as it stands.",
+        ),
+        (
+            lambda s, k, step: _spread(s, k, 1),
+            "The stride is not used: number i paints from position i * stride on.",
+        ),
+        (
+            lambda s, k, step: np.append(_spread(s, k, step), np.zeros(step - 1)),
+            "Too long: the last number paints from (n - 1) * stride on, and k positions.",
         ),
     ],
 )
@@ -372,7 +457,7 @@ _DENSE = Exercise(
 EXERCISES = {
     "02.1": _SLIDE,
     "02.2": _OUTPUT_SIZE,
-    "02.3": _PARAMETERS,
+    "02.3": _SEPARABLE,
     "02.4": _SAME,
     "02.5": _EDGE,
     "02.6": _FLIP,
@@ -380,4 +465,5 @@ EXERCISES = {
     "02.8": _GRADIENT,
     "02.9": _MERGE,
     "02.10": _DENSE,
+    "02.11": _TRANSPOSED,
 }

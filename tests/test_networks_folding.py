@@ -1,0 +1,235 @@
+"""Folding whole models: what is folded, what must not be, and that the rest stays as it was."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from cvlab.data import photograph
+from cvlab.networks import crop_and_resize, efficientnet_lite0, preprocess_input
+from cvlab.networks.folding import fold_batch_norms
+from cvlab.networks.graph import walk
+
+SHAPE = (8, 9, 4)
+
+
+def normalization(**options):
+    return layers.BatchNormalization(epsilon=0.01, **options)
+
+
+def shaken(model, seed=0):
+    """Give every normalization statistics that are not 0 and 1, and every bias a value."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        if variable.name in ("moving_variance", "gamma"):
+            values = rng.uniform(0.5, 3, variable.shape)
+        elif variable.name in ("moving_mean", "beta", "bias"):
+            values = rng.standard_normal(variable.shape)
+        else:
+            continue
+        if variable.name == "gamma":
+            values[::3] *= -1
+        variable.assign(values)
+    return model
+
+
+def check(model, removed, left=0):
+    """Fold a shaken `model` and compare; return the folded one."""
+    shaken(model)
+    before = [np.array(w) for w in model.get_weights()]
+    structure = [(node.name, node.sources) for node in walk(model)]
+    folded, count = fold_batch_norms(model)
+    remaining = {id(n.layer) for n in walk(folded) if type(n.layer) is layers.BatchNormalization}
+    assert (count, len(remaining)) == (removed, left)
+    rng = np.random.default_rng(1)
+    x = [rng.standard_normal((3, *t.shape[1:])).astype(np.float32) for t in model.inputs]
+    x = x if len(x) > 1 else x[0]
+    expected, ours = model(x, training=False), folded(x, training=False)
+    keras.tree.assert_same_structure(expected, ours)
+    pairs = zip(keras.tree.flatten(expected), keras.tree.flatten(ours), strict=True)
+    for wanted, got in pairs:
+        scale = np.abs(wanted).max()
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5 * scale)
+    assert [(node.name, node.sources) for node in walk(model)] == structure
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+    return folded
+
+
+LINEAR = {
+    "dense": lambda bias: layers.Dense(5, use_bias=bias),
+    "conv": lambda bias: layers.Conv2D(6, 3, strides=2, padding="same", use_bias=bias),
+    "groups": lambda bias: layers.Conv2D(6, 3, groups=2, dilation_rate=2, use_bias=bias),
+    "depthwise": lambda bias: layers.DepthwiseConv2D(
+        3, padding="same", depth_multiplier=3, use_bias=bias
+    ),
+    "separable": lambda bias: layers.SeparableConv2D(5, 3, depth_multiplier=2, use_bias=bias),
+    "transposed": lambda bias: layers.Conv2DTranspose(5, 3, strides=2, use_bias=bias),
+}
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("name", LINEAR)
+def test_every_linear_layer_takes_in_its_normalization(name, bias):
+    model = keras.Sequential(
+        [keras.Input(SHAPE), LINEAR[name](bias), normalization(), layers.ReLU(name="relu")]
+    )
+    folded = check(model, removed=1)
+    assert [layer.name for layer in folded.layers[1:]] == [model.layers[0].name, "relu"]
+    assert folded.layers[1].use_bias
+
+
+def test_other_ranks():
+    model = [keras.Input((9, 4)), layers.Conv1D(3, 3, use_bias=False), normalization()]
+    model += [layers.Conv1DTranspose(5, 3), normalization()]
+    check(keras.Sequential([*model, layers.DepthwiseConv1D(2), normalization()]), removed=3)
+    model = [keras.Input((5, 5, 5, 2)), layers.Conv3D(3, 2), normalization()]
+    check(keras.Sequential([*model, layers.Conv3DTranspose(2, 2), normalization()]), removed=2)
+    model = [keras.Input((7,)), layers.Dense(6), normalization(scale=False), layers.ReLU()]
+    check(keras.Sequential([*model, layers.Dense(3), normalization(center=False)]), removed=2)
+
+
+def test_two_normalizations_in_a_row_are_both_folded():
+    both = [normalization(), normalization()]
+    check(keras.Sequential([keras.Input(SHAPE), layers.Conv2D(3, 2), *both]), removed=2)
+
+
+def test_a_normalization_without_a_linear_layer_before_it_stays():
+    between = [layers.MaxPooling2D(2), normalization(), layers.Conv2D(3, 1), layers.Dropout(0.5)]
+    model = keras.Sequential([keras.Input(SHAPE), normalization(), *between, normalization()])
+    check(model, removed=0, left=3)
+
+
+def test_an_activation_in_the_convolution_keeps_the_normalization():
+    model = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Conv2D(3, 2, activation="relu"),
+            normalization(),
+            layers.Conv2D(3, 2, activation="linear"),
+            normalization(),
+        ]
+    )
+    check(model, removed=1, left=1)
+
+
+def test_a_convolution_that_is_read_twice_keeps_its_normalization():
+    image = keras.Input(SHAPE)
+    read_twice = layers.Conv2D(4, 3, padding="same")(image)
+    total = layers.Add()([normalization()(read_twice), read_twice])
+    check(keras.Model(image, total), removed=0, left=1)
+    read_by_two = layers.Conv2D(4, 3)(image)
+    outputs = [normalization()(read_by_two), normalization()(read_by_two)]
+    check(keras.Model(image, outputs), removed=0, left=2)
+    same_reader = layers.Conv2D(4, 3)(image)
+    norm = normalization()(same_reader)
+    check(keras.Model(image, layers.Multiply()([norm, norm])), removed=1)
+
+
+def test_a_convolution_that_is_an_output_keeps_its_normalization():
+    image = keras.Input(SHAPE)
+    features = layers.Conv2D(4, 3)(image)
+    model = keras.Model(image, {"raw": features, "normalized": normalization()(features)})
+    check(model, removed=0, left=1)
+    model = keras.Model(image, {"normalized": normalization()(layers.Conv2D(4, 3)(image))})
+    assert set(check(model, removed=1)(np.zeros((1, *SHAPE)))) == {"normalized"}
+
+
+def test_shared_layers_keep_their_normalization():
+    image = keras.Input(SHAPE)
+    conv, norm = layers.Conv2D(4, 3, padding="same"), normalization()
+    twice = norm(conv(norm(conv(image))))
+    check(keras.Model(image, twice), removed=0, left=1)
+    conv, norms = layers.Conv2D(4, 3, padding="same"), [normalization(), normalization()]
+    check(keras.Model(image, norms[1](conv(norms[0](conv(image))))), removed=0, left=2)
+    convs, norm = [layers.Conv2D(4, 3), layers.Conv2D(4, 3)], normalization()
+    check(keras.Model(image, [norm(conv(image)) for conv in convs]), removed=0, left=1)
+
+
+def test_a_normalization_of_another_axis_stays():
+    image = keras.Input(SHAPE)
+    model = keras.Model(image, normalization(axis=1)(layers.Conv2D(4, 3)(image)))
+    check(model, removed=0, left=1)
+    model = keras.Model(image, normalization(axis=3)(layers.Conv2D(4, 3)(image)))
+    check(model, removed=1)
+
+
+def test_batch_statistics_at_inference_cannot_be_folded():
+    image = keras.Input(SHAPE)
+    features = layers.Conv2D(4, 3)(image)
+    check(keras.Model(image, normalization()(features, training=True)), removed=0, left=1)
+    features = layers.Conv2D(4, 3)(image)
+    check(keras.Model(image, normalization()(features, training=False)), removed=1)
+
+
+def test_a_subclass_may_do_something_else_and_stays():
+    @keras.saving.register_keras_serializable("cvlab-tests")
+    class Doubled(layers.BatchNormalization):
+        def call(self, inputs, training=None, mask=None):
+            return 2 * super().call(inputs, training, mask)
+
+    model = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 3), Doubled()])
+    folded, removed = fold_batch_norms(model)
+    assert removed == 0
+    x = np.ones((1, *SHAPE), np.float32)
+    np.testing.assert_allclose(folded(x), model(x), rtol=1e-6)
+
+
+def block(name):
+    inner = keras.Input(SHAPE)
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(inner)
+    return keras.Model(inner, layers.ReLU()(normalization()(x)), name=name)
+
+
+def test_models_inside_models_are_folded():
+    image = keras.Input(SHAPE)
+    stem = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 1), normalization()], name="stem")
+    deep = keras.Sequential(
+        [keras.Input(SHAPE), stem, block("inner"), normalization()], name="deep"
+    )
+    folded = check(keras.Model(image, layers.ReLU()(deep(image))), removed=2, left=1)
+    assert folded.get_layer("deep").get_layer("stem").name == "stem"
+
+
+def test_a_shared_model_is_folded_once_and_stays_shared():
+    left, right = keras.Input(SHAPE), keras.Input(SHAPE)
+    twin = block("twin")
+    model = keras.Model([left, right], layers.Concatenate()([twin(left), twin(twin(right))]))
+    assert check(model, removed=1).count_params() == 9 * 4 * 4 + 4
+    outer = keras.Sequential([keras.Input(SHAPE), twin, layers.Conv2D(2, 1)], name="outer")
+    model = keras.Model([left, right], [twin(left), outer(right)])
+    assert check(model, removed=1).count_params() == 9 * 4 * 4 + 4 + 4 * 2 + 2
+
+
+def test_arithmetic_on_tensors_and_adapted_layers_are_kept():
+    adapted = layers.Normalization(axis=-1)
+    adapted.adapt(np.random.default_rng(0).normal(3, 2, (50, *SHAPE)))
+    image = keras.Input(SHAPE)
+    x = layers.Conv2D(4, 1)(adapted(image)) + 1.0
+    x = keras.ops.relu(normalization()(layers.Conv2D(4, 1)(x)) * image)
+    check(keras.Model(image, x), removed=1)
+
+
+def test_an_unbuilt_or_subclassed_model_is_an_error():
+    message = r"model must be a functional or a Sequential Keras model .*, got {}"
+    with pytest.raises(ValueError, match=message.format("Sequential")):
+        fold_batch_norms(keras.Sequential([layers.Conv2D(3, 3), normalization()]))
+
+    class Custom(keras.Model):
+        pass
+
+    with pytest.raises(ValueError, match=message.format("Custom")):
+        fold_batch_norms(Custom())
+
+
+def test_a_trained_network_answers_the_same_on_real_photographs():
+    model = efficientnet_lite0()
+    folded, removed = fold_batch_norms(model)
+    assert removed == 49
+    channels = 42_016 // 2  # two moving statistics each: 4 values go, a bias comes
+    assert model.count_params() - folded.count_params() == 4 * channels - channels
+    images = [crop_and_resize(photograph(name)) for name in ("flower", "temple")]
+    x = preprocess_input(np.concatenate(images))
+    expected, ours = model.predict(x, verbose=0), folded.predict(x, verbose=0)
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+    assert expected.max() > 0.1
