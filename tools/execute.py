@@ -56,7 +56,7 @@ def execute(path: Path) -> float:
             resources={"metadata": {"path": empty}},
         )
         start = time.perf_counter()
-        client.execute()
+        client.execute(env=os.environ | ENVIRONMENT)
         seconds = time.perf_counter() - start
     normalise(notebook, seconds)
     path.write_text(to_text(notebook), encoding="utf-8")
@@ -94,7 +94,6 @@ def main() -> None:
             names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
             sys.exit(f"outputs are stale: {names}; run `make notebooks`")
         return
-    os.environ.update(ENVIRONMENT)
     for path in notebooks if arguments.all or arguments.paths else stale:
         print(f"{path.relative_to(ROOT)}: {execute(path):.1f} s", flush=True)
 
