@@ -20,7 +20,7 @@ help: ## list the targets
 $(VENV)/installed: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); \
 	  ok or sys.exit("Python 3.11 to 3.13 is needed, got %s: make PYTHON=python3.12 ..." % sys.version.split()[0])'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt -r requirements.txt -e ".[dev]"
 	@touch $@
 
