@@ -14,6 +14,7 @@ from sphinx.util import logging
 LOGGER = logging.getLogger(__name__)
 IMG = re.compile(r"<img\b[^>]*>")
 SRC = re.compile(r'\bsrc="([^"]*)"')
+SIZED = re.compile(r'\s(?:width|height)="')
 
 
 def with_alternative_text(render_image: Callable) -> Callable:
@@ -55,7 +56,7 @@ def lazy_images(page: str, size_of: Callable[[str], tuple[int, int] | None]) -> 
             attributes += ' loading="lazy" decoding="async"'
         source = SRC.search(tag)
         size = size_of(html.unescape(source[1])) if source else None
-        if size and "width" not in tag and "height" not in tag:
+        if size and not SIZED.search(tag):
             attributes += f' width="{size[0]}" height="{size[1]}"'
         return tag.rstrip("/>").rstrip() + attributes + ">"
 
