@@ -294,9 +294,11 @@ def test_the_download_of_an_exercise_is_the_student_version(tmp_path):
 
 
 def test_an_image_whose_text_speaks_of_width_gets_its_size_too():
-    page = figures.lazy_images('<img alt="its width and height" src="a.png">', lambda _: (4, 3))
+    page = figures.lazy_images(
+        '<article><img alt="its width and height" src="a.png">', lambda _: (4, 3)
+    )
     assert 'width="4" height="3"' in page
-    sized = '<img alt="x" width="9" src="a.png">'
+    sized = '<article><img alt="x" width="9" src="a.png">'
     assert 'width="4"' not in figures.lazy_images(sized, lambda _: (4, 3))
 
 
