@@ -70,7 +70,8 @@ colab: ## run every chapter in an empty directory with Colab's package versions 
 	tools/colab.sh
 
 bench: $(VENV)/installed ## speed, as ratios against a named peer, one thread
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@status=0; for file in benchmarks/[a-z]*.py; do \
+	  echo "== $$file"; $(BIN)/python $$file || status=1; done; exit $$status
 
 clean: ## remove what these targets made
 	rm -rf build .venv .venv-colab .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
