@@ -135,30 +135,39 @@ def correlate_input_gradient(dy, kernel, stride, dilation, groups, pads, size) -
     return crop(dx, pads)
 
 
+def depthwise_rows(x, size, stride, dilation) -> np.ndarray:
+    """Return, for each place of a kernel of `size`, the pixels under it along an output row.
+
+    An array (batch, rows, height, width, columns * channels): a view of `x` where the kernel
+    moves pixel by pixel, else a copy; `reshape` sees to that.
+    """
+    across = windows(x, (1, size[1]), (1, stride[1]), (1, dilation[1]))[:, :, :, 0]
+    batch, height, columns, _, channels = across.shape
+    lines = across.swapaxes(2, 3).reshape(batch, height, size[1], columns * channels)
+    rows = (height - (size[0] - 1) * dilation[0] - 1) // stride[0] + 1
+    image, down, place, pixel = lines.strides
+    steps = (image, down * stride[0], down * dilation[0], place, pixel)
+    return np.lib.stride_tricks.as_strided(lines, (batch, rows, *size, lines.shape[3]), steps)
+
+
 def depthwise(x, kernel, stride, dilation) -> np.ndarray:
     """Slide `kernel` (height, width, channels) over `x`, each channel by itself.
 
-    There is nothing to sum over but the few places of the kernel, so no matrix product: one
-    multiplication of whole rows for each place, with the weights repeated along the row.
+    There is nothing to sum over but the few places of the kernel, so no matrix product: whole
+    rows are multiplied by the weights of one place, repeated along the row, and added up.
     """
-    view = windows(x, kernel.shape[:2], stride, dilation)
-    weights = np.repeat(kernel[:, :, None], view.shape[2], axis=2)
-    y = np.zeros((*view.shape[:3], x.shape[3]), x.dtype)
-    for tile in row_tiles(y):
-        block, patches = y[tile], view[tile]
-        for i, j in np.ndindex(*kernel.shape[:2]):
-            block += patches[..., i, j, :] * weights[i, j]
-    return y
+    channels = x.shape[3]
+    rows = depthwise_rows(x, kernel.shape[:2], stride, dilation)
+    columns = rows.shape[4] // channels
+    y = np.einsum("nhijx,ijx->nhx", rows, np.tile(kernel, columns))
+    return y.reshape(*y.shape[:2], columns, channels)
 
 
 def depthwise_kernel_gradient(dy, x, size, stride, dilation) -> np.ndarray:
     """Return the adjoint of `depthwise` in `kernel`."""
-    view = windows(x, size, stride, dilation)
-    gradient = np.zeros((*size, x.shape[3]), dy.dtype)
-    for tile in row_tiles(dy):
-        for i, j in np.ndindex(*size):
-            gradient[i, j] += np.einsum("nhwc,nhwc->c", view[tile][..., i, j, :], dy[tile])
-    return gradient
+    rows = depthwise_rows(x, size, stride, dilation)
+    products = np.einsum("nhijx,nhx->ijx", rows, dy.reshape(*dy.shape[:2], rows.shape[4]))
+    return products.reshape(*size, -1, dy.shape[3]).sum(axis=2)
 
 
 def depthwise_input_gradient(dy, kernel, stride, dilation, pads, size) -> np.ndarray:
