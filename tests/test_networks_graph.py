@@ -105,6 +105,21 @@ def test_several_inputs_and_outputs():
     ]
 
 
+def test_computing_node_by_node_is_the_model():
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Dropout(0.5), layers.Conv2D(3, 1)])
+    image = keras.Input((8, 8, 3))
+    first, rest = keras.ops.split(inner(image, training=True), [1], axis=-1)
+    model = keras.Model(image, layers.Concatenate()([rest, 1.0 - first, inner(image)]))
+    pixels = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    nodes = walk(model)
+    values = {nodes[0].name: (pixels,)}
+    for node in nodes[1:]:
+        values[node.name] = node.compute(values)
+    kept = inner(pixels, training=False).numpy()  # dropout does nothing, whatever the call says
+    expected = np.concatenate([kept[..., 1:], 1 - kept[..., :1], kept], axis=-1)
+    np.testing.assert_allclose(values[nodes[-1].name][0], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_every_layer_of_resnet50_appears_once():
     model = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), include_top=False)
     nodes = walk(model)
@@ -129,3 +144,32 @@ def test_models_without_a_graph_are_an_error():
         walk(keras.Sequential([layers.Conv2D(4, 3)]))
     with pytest.raises(ValueError, match=message + "Conv2D"):
         walk(layers.Conv2D(4, 3))
+
+
+def test_shapes_are_inferred_for_other_inputs_and_nothing_is_added_to_the_model():
+    inner = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(6, 3, name="conv")])
+    image = keras.Input((8, 8, 3))
+    first, rest = keras.ops.split(inner(image), [1], axis=-1)
+    pooled = layers.AveragePooling2D(2)(rest)
+    nodes = walk(keras.Model(image, [layers.Flatten()(pooled), first]))
+    shapes = {nodes[0].name: ((2, 11, 9, 3),)}
+    for node in nodes[1:]:
+        shapes[node.name] = node.infer(shapes)
+    assert list(shapes.values())[1:] == [
+        ((2, 9, 7, 6),),
+        ((2, 9, 7, 1), (2, 9, 7, 5)),
+        ((2, 4, 3, 5),),
+        ((2, 60),),
+    ]
+    assert len(inner.layers[0]._inbound_nodes) == 1
+
+
+def test_what_the_model_returns_is_marked():
+    image = keras.Input((8, 8, 3), name="image")
+    a = layers.ReLU(name="a")(image)
+    b = layers.ReLU(name="b")(a)
+    model = keras.Model(image, [layers.ReLU(name="c")(b), a])
+    assert [node.name for node in walk(model) if node.is_output] == ["a", "c"]
+    block = keras.Sequential([keras.Input((8, 8, 3)), layers.ReLU(name="d")], name="block")
+    nested = keras.Model(image, block(image))
+    assert [node.name for node in walk(nested) if node.is_output] == ["block/d"]

@@ -5,14 +5,16 @@ Models inside models are opened; their nodes are named "model/layer".
 The list starts with the inputs and is in an order in which every node comes after its sources.
 Shapes are those of the model, (batch, height, width, channels), None where they are open.
 Private, and the same in Keras 3.13 and 3.15: `_keras_history` of a tensor (the layer and the number
-    of the call that made it) and `_inbound_nodes` of a layer (its calls).
-Derived in chapter 04-receptive-fields.
+    of the call that made it) and `_inbound_nodes` of a layer (its calls, with their arguments).
+Derived in chapter 04-receptive-fields; computed node by node in 11-grad-cam.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 import keras
@@ -34,12 +36,65 @@ class Node:
         Names of the nodes whose outputs it was called with.
     shape : tuple
         Shape of its (first) output.
+    ports : tuple of int
+        Which output of each source it was called with: 0 unless a layer has several.
+    call : object
+        Keras's record of the call, with all its arguments.
+    is_output : bool
+        Whether the model returns one of its outputs.
     """
 
     name: str
     layer: Any
     sources: tuple[str, ...]
     shape: Shape
+    ports: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    call: Any = field(default=None, repr=False, compare=False)
+    is_output: bool = field(default=False, repr=False, compare=False)
+
+    def compute(self, values: Mapping[str, tuple]) -> tuple:
+        """Repeat the call in inference mode on other tensors.
+
+        Parameters
+        ----------
+        values : mapping of str to tuple of tensors
+            The outputs of every source, by name.
+
+        Returns
+        -------
+        tuple of tensors
+            The outputs of this call.
+        """
+        arguments, keywords = self._arguments(values)
+        if "training" in signature(self.layer.call).parameters:
+            keywords = {**keywords, "training": False}
+        return tuple(keras.tree.flatten(self.layer(*arguments, **keywords)))
+
+    def infer(self, shapes: Mapping[str, tuple[Shape, ...]]) -> tuple[Shape, ...]:
+        """Return the shapes of the outputs of the call for inputs of other shapes; run nothing.
+
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of shapes
+            Those of the outputs of every source, by name.
+
+        Returns
+        -------
+        tuple of shapes
+        """
+        tensors = {
+            source: tuple(keras.KerasTensor(shape) for shape in shapes[source])
+            for source in self.sources
+        }
+        arguments, keywords = self._arguments(tensors)
+        outputs = self.layer.compute_output_spec(*arguments, **keywords)
+        return tuple(output.shape for output in keras.tree.flatten(outputs))
+
+    def _arguments(self, values):
+        """Return the arguments of the call with other tensors in place of the recorded ones."""
+        given = zip(self.call.input_tensors, self.sources, self.ports, strict=True)
+        tensors = {id(tensor): values[source][port] for tensor, source, port in given}
+        return self.call.arguments.fill_in(tensors)
 
 
 def walk(model: keras.Model) -> list[Node]:
@@ -78,19 +133,21 @@ def walk(model: keras.Model) -> list[Node]:
     for tensor in model.inputs:
         layer = tensor._keras_history.operation
         nodes.append(Node(layer.name, layer, (), tensor.shape))
-    _open(model, [node.name for node in nodes], "", nodes, Counter())
-    return nodes
+    made = [(node.name, 0) for node in nodes]
+    returned = {name for name, _ in _open(model, made, "", nodes, Counter())}
+    return [replace(node, is_output=node.name in returned) for node in nodes]
 
 
-def _open(model, sources, prefix, nodes, used):
-    """Append the calls inside `model` to `nodes`; return the names of what made its outputs.
+def _open(model, made, prefix, nodes, used):
+    """Append the calls inside `model` to `nodes`; return what made its outputs.
 
-    `used` counts the calls of every layer so far.
+    What made a tensor is the name of a node and the number of its output; `made` says so for the
+    inputs. `used` counts the calls of every layer so far.
     """
-    made_by = {id(tensor): name for tensor, name in zip(model.inputs, sources, strict=True)}
+    made_by = {id(tensor): maker for tensor, maker in zip(model.inputs, made, strict=True)}
     for call in _calls(model):
         layer = call.operation
-        inputs = tuple(made_by[id(tensor)] for tensor in call.input_tensors)
+        inputs = [made_by[id(tensor)] for tensor in call.input_tensors]
         name = prefix + layer.name
         used[name] += 1
         if used[name] > 1:
@@ -98,8 +155,10 @@ def _open(model, sources, prefix, nodes, used):
         if _has_graph(layer):
             outputs = _open(layer, inputs, f"{name}/", nodes, used)
         else:
-            nodes.append(Node(name, layer, inputs, call.output_tensors[0].shape))
-            outputs = [name] * len(call.output_tensors)
+            sources = tuple(source for source, _ in inputs)
+            ports = tuple(port for _, port in inputs)
+            nodes.append(Node(name, layer, sources, call.output_tensors[0].shape, ports, call))
+            outputs = [(name, port) for port in range(len(call.output_tensors))]
         made_by.update(zip(map(id, call.output_tensors), outputs, strict=True))
     return [made_by[id(tensor)] for tensor in model.outputs]
 

@@ -268,6 +268,7 @@ _CONVERTERS = {
             *("GaussianDropout", "GaussianNoise", "ActivityRegularization", "RandomFlip"),
             *("RandomTranslation", "RandomRotation", "RandomZoom", "RandomContrast"),
             *("RandomBrightness", "LayerScale", "StochasticDepth", "CustomScaleLayer"),
+            "LocalResponseNormalization",
             # operations on Keras tensors
             *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Gelu", "Silu", "Sigmoid", "Tanh"),
             *("HardSigmoid", "HardSilu", "Softplus", "Exp", "Log", "Sqrt", "Square"),
