@@ -66,9 +66,9 @@ def max_pool2d_backward(
     """
     x = _checked_images(x)
     window, stride, pads = _geometry(x.shape, window, stride, padding)
-    x = _surround(x, pads, -np.inf)
-    y = max_pool2d(x, window, stride=stride)
+    y = max_pool2d(x, window, stride=stride, padding=pads)
     dy = _check_gradient(dy, y.shape)
+    x = _surround(x, pads, np.nan)  # equal to no maximum, not even to minus infinity
     dx = np.zeros(x.shape, dy.dtype)
     undecided = np.ones(y.shape, bool)
     for x_rows, dx_rows in _paired_views(x, dx, 1, window[0], stride[0]):

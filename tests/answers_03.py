@@ -51,22 +51,23 @@ def mean_gradient(dy, height, width, window, stride):
 
 
 def max_gradient(x, dy, window, stride):
-    return pooling_gradients.max_pool2d_backward(
-        dy[None, :, :, None], x[None, :, :, None], window, stride=stride
-    )[0, :, :, 0]
+    return pooling_gradients.max_pool2d_backward(dy[None], x[None], window, stride=stride)[0]
+
+
+def brightest_gradient(x, dy, window, stride):
+    brightest = np.broadcast_to(x.max(axis=-1, keepdims=True), x.shape)
+    return max_gradient(brightest, dy, window, stride)
 
 
 def spread(x, dy, window, stride, weights, add=True):
     """A gradient with a weight for each pixel of a window, from which of them are largest."""
     dx = np.zeros(x.shape)
-    for i in range(dy.shape[0]):
-        for j in range(dy.shape[1]):
-            rows = slice(i * stride, i * stride + window)
-            columns = slice(j * stride, j * stride + window)
-            share = dy[i, j] * weights(x[rows, columns] == x[rows, columns].max())
-            dx[rows, columns] = np.where(
-                share != 0, share + add * dx[rows, columns], dx[rows, columns]
-            )
+    for i, j, *c in np.ndindex(dy.shape):
+        rows = slice(i * stride, i * stride + window)
+        columns = slice(j * stride, j * stride + window)
+        place = (rows, columns, *c)
+        share = dy[(i, j, *c)] * weights(x[place] == x[place].max())
+        dx[place] = np.where(share != 0, share + add * dx[place], dx[place])
     return dx
 
 
@@ -169,6 +170,7 @@ WRONG = [
     ("03.9", lambda x, dy, w, s: spread(x, dy, w, s, lambda t: t / t.sum()), "shared among"),
     ("03.9", lambda x, dy, w, s: spread(x, dy, w, s, lambda t: at(t, -1)), "the last pixel won"),
     ("03.9", lambda x, dy, w, s: spread(x, dy, w, s, lambda t: at(t, 0), add=False), "add with"),
+    ("03.9", brightest_gradient, "its own winner"),
     ("03.9", lambda x, dy, w, s: np.sign(max_gradient(x, dy, w, s)), "they get ones"),
     ("03.9", lambda x, dy, w, s: np.zeros(x.shape), "Expected"),
     ("03.10", lambda x, m: (x * m[..., None]).mean(axis=(1, 2)), "all positions"),

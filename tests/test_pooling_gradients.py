@@ -134,6 +134,18 @@ def test_all_negative_images_send_no_gradient_into_the_padding():
     np.testing.assert_allclose(dx.sum(axis=(1, 2)), dy.sum(axis=(1, 2)))
 
 
+def test_windows_of_minus_infinity_pay_their_first_real_pixel_and_not_the_padding():
+    dy = np.array([[1.0, 2.0], [4.0, 8.0]]).reshape(1, 2, 2, 1)
+    expected = np.zeros((4, 4))
+    expected[:2, :2] = dy[0, :, :, 0]  # the windows begin at rows and columns -1 and 1
+    x = np.full((1, 4, 4, 1), -np.inf)
+    dx = max_pool2d_backward(dy, x, 3, stride=2, padding=((1, 0), (1, 0)))[0, :, :, 0]
+    np.testing.assert_array_equal(dx, expected)
+    x[0, 1, 1, 0] = -5.0  # in every window: a finite pixel wins
+    dx = max_pool2d_backward(dy, x, 3, stride=2, padding=((1, 0), (1, 0)))[0, :, :, 0]
+    assert dx[1, 1] == dy.sum() == dx.sum()
+
+
 def test_pixels_outside_every_window_get_nothing():
     dx = avg_pool2d_backward(np.ones((1, 2, 2, 1)), (1, 5, 5, 1), 2)[0, :, :, 0]
     assert (dx[4] == 0).all()

@@ -262,7 +262,7 @@ _BLUR = Exercise(
     mistakes=[
         (
             lambda s: np.convolve(s[::2], [0.25, 0.5, 0.25], mode="valid"),
-            "Sampled first, then smoothed: what the sampling folded, no blur can repair.",
+            "Sampled first, then smoothed: what the sampling mixed up, no blur can repair.",
         ),
         (
             lambda s: 4 * _blur_pool(s),
@@ -380,6 +380,17 @@ _MEAN_GRADIENT = Exercise(
 # 03.9 the gradient of a maximum
 
 
+def _each_channel(function):
+    """Return a function of images with channels from one of grey images, x and dy first."""
+
+    def of_channels(x, dy, *rest):
+        channels = range(x.shape[-1])
+        return np.stack([function(x[..., c], dy[..., c], *rest) for c in channels], axis=-1)
+
+    return of_channels
+
+
+@_each_channel
 def _max_backward(x, dy, window, stride):
     dx = np.zeros(x.size)
     numbered = np.arange(x.size).reshape(1, *x.shape)
@@ -389,6 +400,7 @@ def _max_backward(x, dy, window, stride):
     return dx.reshape(x.shape)
 
 
+@_each_channel
 def _max_backward_by_rule(x, dy, window, stride, rule):
     """Return the sum over windows of dy times the weights that a rule gives to the pixels."""
     dx = np.zeros(x.shape)
@@ -398,6 +410,7 @@ def _max_backward_by_rule(x, dy, window, stride, rule):
     return dx
 
 
+@_each_channel
 def _max_backward_overwritten(x, dy, window, stride):
     dx = np.zeros(x.shape)
     for i, j in np.ndindex(dy.shape):
@@ -405,6 +418,12 @@ def _max_backward_overwritten(x, dy, window, stride):
         u, v = np.unravel_index(patch.argmax(), patch.shape)
         dx[i * stride + u, j * stride + v] = dy[i, j]
     return dx
+
+
+def _max_backward_one_place(x, dy, window, stride):
+    """Give the gradient of all channels to the place of the largest value of any channel."""
+    brightest = np.repeat(x.max(axis=-1, keepdims=True), x.shape[-1], axis=-1)
+    return _max_backward(brightest, dy, window, stride)
 
 
 def _last(tied):
@@ -419,13 +438,18 @@ _OVERLAP = np.array([[1.0, 2.0, 3.0, 0.0], [4.0, 9.0, 5.0, 6.0], [7.0, 8.0, 0.0,
 _MAX_GRADIENT = Exercise(
     reference=_max_backward,
     cases=[
-        (_TIED, np.array([[1.0, 2.0], [3.0, 4.0]]), 2, 2),
-        (_OVERLAP, np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), 2, 1),
-        (np.zeros((5, 5)), np.array([[1.0, 2.0], [3.0, 4.0]]), 3, 2),
+        (_TIED[..., None], np.array([[1.0, 2.0], [3.0, 4.0]])[..., None], 2, 2),
+        (_OVERLAP[..., None], np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])[..., None], 2, 1),
+        (
+            np.dstack([np.zeros((5, 5)), _integers(5, 5)]),
+            np.arange(1.0, 9.0).reshape(2, 2, 2),
+            3,
+            2,
+        ),
     ],
     hidden_cases=[
-        (_integers(7, 6), _integers(3, 2) + 5, 3, 2),
-        (_integers(4, 5), _integers(3, 4) + 5, 2, 1),
+        (_integers(7, 6, 3), _integers(3, 2, 3) + 5, 3, 2),
+        (_integers(4, 5, 2), _integers(3, 4, 2) + 5, 2, 1),
     ],
     mistakes=[
         (
@@ -445,6 +469,10 @@ _MAX_GRADIENT = Exercise(
         (
             _max_backward_overwritten,
             "A pixel that wins several windows keeps only the last gradient: add with +=.",
+        ),
+        (
+            _max_backward_one_place,
+            "One place won for all channels of a window: each channel has its own winner.",
         ),
         (
             lambda x, dy, w, s: (_max_backward(x, dy, w, s) != 0) * 1.0,
