@@ -122,7 +122,9 @@ def check(exercise_id: str, answer: Any, *, points: float = 1, hidden: bool = Fa
     """
     exercise = find(exercise_id)
     cases = exercise.hidden_cases if hidden else exercise.cases
-    outcomes = [_try(exercise, answer, case) for case in cases]
+    with warnings.catch_warnings():  # anything on stderr would cost the points
+        warnings.simplefilter("ignore")
+        outcomes = [_try(exercise, answer, case) for case in cases]
     earned = points * outcomes.count(None) / len(outcomes)
     messages = list(dict.fromkeys(m for m in outcomes if m is not None))
     score = Score(earned, points, messages or ["Well done."], exercise_id)
@@ -149,9 +151,7 @@ def _try(exercise: Exercise, answer: Any, case: tuple) -> str | None:
     call = answer if callable(answer) else lambda *_: answer
     name = getattr(answer, "__name__", "the answer")
     try:
-        with warnings.catch_warnings():  # anything on stderr would cost the points
-            warnings.simplefilter("ignore")
-            result = call(*deepcopy(case))
+        result = call(*deepcopy(case))
     except NotImplementedError:
         return "Not answered yet."
     except Exception as error:

@@ -190,8 +190,9 @@ def resize_maps(maps: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        (batch, *size). Along each axis the centre of pixel i lies at (i + 0.5) * old / new - 0.5
-        of the old map; values beyond its outermost centres are repeated.
+        (batch, height, width) of that size. Along each axis the centre of pixel i lies at
+        (i + 0.5) * old / new - 0.5 of the old map; values beyond its outermost centres are
+        repeated.
 
     Raises
     ------

@@ -199,7 +199,7 @@ def iou_from_dice(dice: np.ndarray) -> np.ndarray:
 
 
 def dice(mask1: np.ndarray, mask2: np.ndarray, empty: float = 1.0) -> np.ndarray:
-    """Return the Dice coefficient of masks, 2 |A and B| / (|A| + |B|) (Dice 1945).
+    """Return the Dice coefficient of masks: twice the overlap over the sum of areas (Dice 1945).
 
     Parameters
     ----------

@@ -53,6 +53,7 @@ def execute(path: Path) -> float:
             notebook,
             timeout=CELL_LIMIT_SECONDS,
             kernel_name="python3",
+            coalesce_streams=True,
             resources={"metadata": {"path": empty}},
         )
         start = time.perf_counter()
