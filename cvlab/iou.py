@@ -80,7 +80,7 @@ def distance_box_iou(boxes1: np.ndarray, boxes2: np.ndarray, *, paired: bool = F
     """Return the DIoU, which subtracts how far apart the centres are, from IoU.
 
     DIoU = IoU - d^2 / c^2 with the distance d of the centres and the diagonal c of the smallest
-    box around both (Zheng et al. 2020, arXiv:1911.08287, equation 7).
+    box around both (Zheng et al. 2020, arXiv:1911.08287).
     Parameters, shapes and errors are those of :func:`box_iou`.
 
     Examples
@@ -95,7 +95,7 @@ def complete_box_iou(boxes1: np.ndarray, boxes2: np.ndarray, *, paired: bool = F
     """Return the CIoU, which subtracts from DIoU how much the aspect ratios differ.
 
     CIoU = DIoU - a v with v = 4 / pi^2 (atan(w1 / h1) - atan(w2 / h2))^2 and the weight
-    a = v / (1 - IoU + v) (Zheng et al. 2020, arXiv:1911.08287, equations 8 to 11).
+    a = v / (1 - IoU + v) (Zheng et al. 2020, arXiv:1911.08287).
     Parameters, shapes and errors are those of :func:`box_iou`.
 
     Examples
