@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import keras
@@ -127,7 +128,9 @@ class _Cut:
             tf.TensorSpec((None, *self.image_shape[1:]), self.dtype),
             tf.TensorSpec((None,), tf.int64),
         ]
-        self.class_gradients = tf.function(self._class_gradients, input_signature=signature)
+        # TensorFlow counts the traces of a function's code and warns when one cut follows another.
+        run = partial(_Cut._class_gradients, self)
+        self.class_gradients = tf.function(run, input_signature=signature)
 
     def gradients(self, images, score: Callable):
         """Return feature map, gradient and score, where `score` maps (batch, ...) to (batch,).

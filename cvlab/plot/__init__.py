@@ -9,6 +9,7 @@ Kernels  HWIO, drawn like maps
 Width    7 inches, text of 9 points or more: legible when a phone halves the figure
 """
 
+from cvlab.plot.heat import overlay
 from cvlab.plot.images import before_after, feature_maps, image_grid, kernel_grid
 from cvlab.plot.numbers import number_grid
 from cvlab.plot.output import encoded, show, use_style
@@ -20,6 +21,7 @@ __all__ = [
     "image_grid",
     "kernel_grid",
     "number_grid",
+    "overlay",
     "show",
     "use_style",
 ]
