@@ -178,6 +178,21 @@ def test_the_reference_names_the_section_that_derives_or_uses_a_function(monkeyp
     ]
 
 
+def test_functions_that_a_package_hands_on_are_found_and_modules_not_taken_for_them(monkeypatch):
+    imports = "from cvlab.networks import (\n    resnet,\n    small_resnet,\n)\n"
+    book = [cell("markdown", "# Depth"), cell("code", imports), cell("markdown", "## Stacks")]
+    book += [cell("code", "small_resnet(20)\nshow_source(padding.pad)"), cell("markdown", "## Far")]
+    book += [cell("code", "networks.unit(x)\nshow_source(normal.forward)")]
+    texts = {"chapters/02-a.ipynb": {"cells": book}, "chapters/03-b.ipynb": {"cells": []}}
+    monkeypatch.setattr(Path, "read_text", lambda self, encoding: json.dumps(texts[str(self)]))
+    names = ("networks.resnet.small_resnet", "networks.units.unit", "networks.units.normal")
+    assert read_functions(*(f"cvlab.{name}" for name in names)) == [
+        ["Used in `Depth, “Stacks” <../../chapters/02-a.html#stacks>`__."],
+        ["Used in `Depth, “Far” <../../chapters/02-a.html#far>`__."],
+        [],
+    ]
+
+
 def test_a_listing_leads_to_the_reference_of_its_function():
     page = '<span class="c1"># cvlab.padding.same_padding</span> <span class="c1"># cvlab.x</span>'
     linked = derivations.link_listings(page, {"cvlab.padding.same_padding": "p.html#s"}.get)

@@ -1,4 +1,4 @@
-"""LeNet-5 of 1998 and AlexNet of 2012.
+"""LeNet-5 of 1998 and AlexNet of 2012, layer by layer.
 
 Layout   images and maps (batch, height, width, channels)
 Padding  none where the map shrinks by a convolution (LeNet-5, AlexNet's first), else "same"

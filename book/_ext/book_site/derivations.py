@@ -38,13 +38,22 @@ def section_with(notebook: dict, pattern: str) -> tuple[str, str] | None:
 
 def showing(module: str, function: str, notebook: dict) -> str:
     """Return the pattern of code that shows the source of a function."""
-    return rf"\bshow_source\(\s*(\w+\.)*{function}\b"
+    return rf"\bshow_source\(\s*(\w+\.)*{function}\b(?!\.)"
 
 
 def calling(module: str, function: str, notebook: dict) -> str:
-    """Return the pattern of code that calls a function by the name it was imported under."""
-    imported = section_with(notebook, rf"from cvlab\.{module} import [^\n]*\b{function}\b")
-    return rf"\b{module}\.{function}\(" + (rf"|(?<![\w.]){function}\(" if imported else "")
+    """Return the pattern of code that calls a function by the name it was imported under.
+
+    `module` is that of the function, such as "cvlab.networks.resnet"; packages above it, such as
+    "cvlab.networks", may hand the function on.
+    """
+    parts = module.split(".")
+    origins = [".".join(parts[:end]) for end in range(2, len(parts) + 1)]
+    origin = "|".join(map(re.escape, origins))
+    names = rf"(?:\([^)]*|[^\n(]*)\b{function}\b"
+    imported = section_with(notebook, rf"from (?:{origin}) import {names}")
+    prefix = "|".join(parts[1:])
+    return rf"\b(?:{prefix})\.{function}\(" + (rf"|(?<![\w.]){function}\(" if imported else "")
 
 
 def headings(markdown: str) -> list[tuple[int, str]]:
@@ -67,7 +76,7 @@ def add_derivation(app: Sphinx, what, name, obj, options, lines: list[str]) -> N
         path = Path(app.env.doc2path(chapter))
         app.env.note_dependency(str(path))
         notebooks[chapter] = json.loads(path.read_text(encoding="utf-8"))
-    module, function = name.split(".")[-2:]
+    module, _, function = name.rpartition(".")
     for verb, pattern in (("Derived", showing), ("Used", calling)):
         for chapter, notebook in notebooks.items():
             section = section_with(notebook, pattern(module, function, notebook))
