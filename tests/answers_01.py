@@ -50,6 +50,29 @@ def shuffle(images, permutation):
     return images[:, rows, columns].reshape(count, height, width, channels)
 
 
+def semantic_map(instances, labels):
+    classes = dict(enumerate([-1, *labels]))
+    return np.vectorize(lambda number: classes[number] + 1, otypes=[int])(instances)
+
+
+def cell_histograms(down, right, side, bins):
+    magnitude = np.sqrt(down**2 + right**2)
+    angle = np.where(down < 0, np.arctan2(-down, -right), np.arctan2(down, right))
+    result = []
+    for top in range(0, len(down), side):
+        for left in range(0, down.shape[1], side):
+            cell = np.s_[top : top + side, left : left + side]
+            result.append(np.histogram(angle[cell], bins, (0, np.pi), weights=magnitude[cell])[0])
+    return np.reshape(result, (len(down) // side, -1, bins))
+
+
+def simple_cells(image, weights):
+    rows, columns = np.subtract(image.shape, weights.shape) + 1
+    return sum(
+        weight * image[i : i + rows, j : j + columns] for (i, j), weight in np.ndenumerate(weights)
+    )
+
+
 def standardise(image):
     x = np.asarray(image)
     if x.dtype != np.float32 and x.dtype != np.float64:
@@ -70,7 +93,10 @@ RIGHT = {
     "01.6": targets,
     "01.7": correlation,
     "01.8": shuffle,
-    "01.9": standardise,
+    "01.9": semantic_map,
+    "01.10": cell_histograms,
+    "01.11": lambda image, weights: np.maximum(simple_cells(image, weights), 0).max(),
+    "01.12": standardise,
 }
 
 WRONG = [
@@ -135,15 +161,51 @@ WRONG = [
         "stay together",
     ),
     ("01.8", lambda x, p: np.zeros_like(x), "Expected"),
-    ("01.9", lambda x: standardise(x)[0], "axis of the batch"),
-    ("01.9", lambda x: standardise(x[..., :3] if x.ndim > 2 else x), "partly transparent"),
-    ("01.9", lambda x: standardise(x.astype(float) / 255), "Not every picture"),
-    ("01.9", lambda x: standardise(x)[..., :1], "all three channels"),
-    ("01.9", lambda x: standardise(x) * 255, "between 0 and 1"),
-    ("01.9", lambda x: np.zeros_like(standardise(x)), "Expected"),
+    ("01.9", lambda m, labels: m, "look up their classes"),
+    ("01.9", lambda m, labels: np.array([0, *labels])[m], "add 1 to the class"),
+    ("01.9", lambda m, labels: np.array([*labels, 0])[m - 1] + 1, "Expected"),
+    ("01.9", lambda m, labels: np.array([*labels] or [0])[m - 1] + 1, "the background must stay 0"),
+    ("01.9", lambda m, labels: (m > 0).astype(int), "object or not"),
+    ("01.9", lambda m, labels: np.zeros_like(m) - 1, "Expected"),
+    ("01.10", lambda d, r, s, b: cell_histograms(r, d, s, b), "in this order"),
+    (
+        "01.10",
+        lambda d, r, s, b: cell_histograms(d / np.hypot(d, r), r / np.hypot(d, r), s, b),
+        "counts of pixels",
+    ),
+    (
+        "01.10",
+        lambda d, r, s, b: (
+            cell_histograms(d, r, s, b) / cell_histograms(d, r, s, b).sum(2)[..., None]
+        ),
+        "do not divide",
+    ),
+    (
+        "01.10",
+        lambda d, r, s, b: cell_histograms(d * np.hypot(d, r), r * np.hypot(d, r), s, b),
+        "square root",
+    ),
+    (
+        "01.10",
+        lambda d, r, s, b: np.zeros((len(d) // s, d.shape[1] // s, b)),
+        "Expected",
+    ),
+    ("01.11", lambda x, w: simple_cells(x, w).max(), "below 0"),
+    ("01.11", lambda x, w: np.maximum(simple_cells(x, w), 0).sum(), "the sum of"),
+    ("01.11", lambda x, w: np.maximum(simple_cells(x, w), 0).mean(), "the mean of"),
+    ("01.11", lambda x, w: abs(simple_cells(x, w)).max(), "not of its magnitude"),
+    ("01.11", lambda x, w: max(simple_cells(x, w)[0, 0], 0), "one simple cell"),
+    ("01.11", lambda x, w: 0.0, "Not right yet"),
+    ("01.12", lambda x: standardise(x)[0], "axis of the batch"),
+    ("01.12", lambda x: standardise(x[..., :3] if x.ndim > 2 else x), "partly transparent"),
+    ("01.12", lambda x: standardise(x.astype(float) / 255), "Not every picture"),
+    ("01.12", lambda x: standardise(x)[..., :1], "all three channels"),
+    ("01.12", lambda x: standardise(x) * 255, "between 0 and 1"),
+    ("01.12", lambda x: np.zeros_like(standardise(x)), "Expected"),
 ]
 NAMES = {
     "01.1": "batch_bytes", "01.2": "prepare", "01.3": "brighten", "01.4": "channels_last",
     "01.5": "softmax", "01.6": "targets", "01.7": "neighbour_correlation", "01.8": "shuffle",
-    "01.9": "standardise",
+    "01.9": "semantic_map", "01.10": "cell_histograms", "01.11": "complex_cell",
+    "01.12": "standardise",
 }  # fmt: skip

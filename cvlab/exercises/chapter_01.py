@@ -290,7 +290,157 @@ _SHUFFLE = Exercise(
 )
 
 
-# 01.9 any picture
+# 01.9 from objects to classes
+
+
+def _semantic_map(instances, labels):
+    result = np.zeros_like(instances)
+    for number, label in enumerate(labels, start=1):
+        result[instances == number] = label + 1
+    return result
+
+
+def _nearly_looked_up(instances, labels, first, shift):
+    """Look classes up with the background's entry first, or without one."""
+    return np.array([*first, *labels])[instances - shift]
+
+
+_INSTANCES = np.array([[0, 1, 1, 0], [2, 1, 3, 3], [2, 2, 0, 3]])
+_SEMANTIC_MAP = Exercise(
+    reference=_semantic_map,
+    cases=[(_INSTANCES, [1, 0, 1]), (np.array([[0, 0, 1], [2, 2, 1]]), [2, 2])],
+    hidden_cases=[(_INSTANCES.T, [2, 0, 5]), (np.zeros((2, 3), int), [])],
+    mistakes=[
+        (lambda instances, labels: instances, "Those are the objects: look up their classes."),
+        (
+            lambda instances, labels: np.where(
+                instances > 0, _semantic_map(instances, labels) - 1, 0
+            ),
+            "Class 0 is not the background: add 1 to the class of an object.",
+        ),
+        (
+            lambda instances, labels: _nearly_looked_up(instances, labels, [], 1) + 1,
+            "labels[0 - 1] is the last object: the background must stay 0.",
+        ),
+        (
+            lambda instances, labels: np.where(instances > 0, 1, 0),
+            "That says object or not: the class of each object is asked for.",
+        ),
+    ],
+)
+
+
+# 01.10 directions, cell by cell
+
+
+def _cells(down, right, side, bins, weigh=np.hypot, turn=np.pi, angle=np.arctan2):
+    rows, columns = down.shape
+    result = np.zeros((rows // side, columns // side, bins))
+    angles = angle(down, right) % turn
+    for i in range(rows):
+        for j in range(columns):
+            b = min(int(angles[i, j] / turn * bins), bins - 1)
+            result[i // side, j // side, b] += weigh(down[i, j], right[i, j])
+    return result
+
+
+def _gradients(seed, rows, columns):
+    return tuple(np.random.default_rng(seed).normal(size=(2, rows, columns)))
+
+
+_CELL_HISTOGRAMS = Exercise(
+    reference=_cells,
+    cases=[
+        (*_gradients(0, 4, 4), 4, 4),
+        (*_gradients(1, 8, 8), 4, 8),
+        (*_gradients(2, 4, 6), 2, 3),
+    ],
+    hidden_cases=[(*_gradients(3, 6, 9), 3, 5), (*_gradients(4, 16, 8), 8, 8)],
+    mistakes=[
+        (
+            lambda *a: _cells(*a, weigh=lambda d, r: 1),
+            "Those are counts of pixels: add up the magnitudes of the gradients.",
+        ),
+        (
+            lambda *a: _cells(*a, turn=2 * np.pi),
+            "A rise and a fall count as one: take the angle modulo pi.",
+        ),
+        (
+            lambda *a: _cells(*a, angle=lambda d, r: np.arctan2(r, d)),
+            "The angle is arctan2(down, right), in this order.",
+        ),
+        (
+            lambda *a: _cells(*a) / _cells(*a).sum(axis=-1, keepdims=True),
+            "Those are shares: do not divide.",
+        ),
+        (
+            lambda *a: _cells(*a, weigh=lambda d, r: d * d + r * r),
+            "The magnitude is the square root of down squared plus right squared.",
+        ),
+    ],
+)
+
+
+# 01.11 a complex cell
+
+
+def _simple_cells(image, weights):
+    """Return the sums of all simple cells before negative ones become 0."""
+    fields = np.lib.stride_tricks.sliding_window_view(image, weights.shape)
+    return np.einsum("ijuv,uv->ij", fields, weights)
+
+
+def _grey(seed, rows, columns):
+    return np.random.default_rng(seed).random((rows, columns))
+
+
+_LINE = np.array([[-1.0, 2.0, -1.0]] * 3)
+_COMPLEX_CELL = Exercise(
+    reference=lambda image, weights: max(_simple_cells(image, weights).max(), 0.0),
+    cases=[
+        (_grey(0, 3, 3), _LINE),
+        (_grey(1, 6, 8), _LINE),
+        (_grey(2, 5, 4), -np.array([[1.0, 2.0], [3.0, 1.0]])),
+    ],
+    hidden_cases=[
+        (_grey(3, 7, 5), np.array([[0.5, -1.0, 0.2, 1.0]])),
+        (_grey(4, 4, 4), -np.ones((4, 2))),
+        (_grey(5, 9, 6), np.array([[1.0], [2.0], [-3.0]])),
+    ],
+    mistakes=[
+        (
+            lambda image, weights: _simple_cells(image, weights).max(),
+            "A simple cell never answers below 0: no cell fires less than not at all.",
+        ),
+        (
+            lambda image, weights: np.maximum(_simple_cells(image, weights), 0).sum(),
+            "That is the sum of the simple cells: the largest is asked for.",
+        ),
+        (
+            lambda image, weights: np.maximum(_simple_cells(image, weights), 0).mean(),
+            "That is the mean of the simple cells: the largest is asked for.",
+        ),
+        (
+            lambda image, weights: np.abs(_simple_cells(image, weights)).max(),
+            "A negative sum is an answer of 0, not of its magnitude.",
+        ),
+        (
+            lambda image, weights: max(_simple_cells(image, weights)[0, 0], 0.0),
+            "That is one simple cell: put one at every place.",
+        ),
+        (
+            lambda image, weights: (
+                max(_simple_cells(image[:-1], weights).max(), 0.0)
+                if len(image) > len(weights)
+                else np.nan
+            ),
+            "The last rows are missing: there are rows - height + 1 places.",
+        ),
+    ],
+)
+
+
+# 01.12 any picture
 
 
 def _standardised(image):
@@ -352,5 +502,8 @@ EXERCISES = {
     "01.6": _TARGETS,
     "01.7": _NEIGHBOURS,
     "01.8": _SHUFFLE,
-    "01.9": _STANDARDISE,
+    "01.9": _SEMANTIC_MAP,
+    "01.10": _CELL_HISTOGRAMS,
+    "01.11": _COMPLEX_CELL,
+    "01.12": _STANDARDISE,
 }

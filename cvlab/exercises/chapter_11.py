@@ -452,7 +452,7 @@ _POINTING = Exercise(
 )
 
 
-# 11.8 does the map depend on the class?
+# 11.8 the rank correlation of two maps
 
 
 def _ranks(values):
