@@ -87,14 +87,14 @@ def step(x, g, s, low, high):
 
 
 RIGHT = {
-    "10.1": [picture],
-    "10.2": [share],
-    "10.3": [strongest],
-    "10.4": [crop],
-    "10.5": [occlusion],
-    "10.6": [nearest],
-    "10.7": [kept],
-    "10.8": [step],
+    "10.1": picture,
+    "10.2": share,
+    "10.3": strongest,
+    "10.4": crop,
+    "10.5": occlusion,
+    "10.6": nearest,
+    "10.7": kept,
+    "10.8": step,
 }
 WRONG = [
     ("10.1", lambda k: (k - k.min()) / (k.max() - k.min()), "zero at 0.5"),

@@ -142,7 +142,7 @@ def _draw_row(axes, title: str, stages: list[Stage]) -> None:
     total = sum(stage.macs for stage in stages) or 1
     left = 0.0
     for stage in stages:
-        width = 0.75 + 0.08 * stage.channels.bit_length()
+        width = 1.05 + 0.06 * stage.channels.bit_length()
         share = stage.macs / total
         paint = (
             PAINTS[sum(share >= limit for limit in (0.1, 0.2, 0.4))] if stage.layers else "white"
@@ -155,7 +155,7 @@ def _draw_row(axes, title: str, stages: list[Stage]) -> None:
         middle = (left + width / 2, 0.5)
         axes.text(*middle, "\n".join(lines), ha="center", va="center", color=color, fontsize=9)
         left += width + 0.12
-    axes.set(xlim=(-0.05, max(left, 11.8)), ylim=(-0.05, 1.05))
+    axes.set(xlim=(-0.05, max(left, 13.4)), ylim=(-0.05, 1.05))
     axes.set_title(title, loc="left")
     axes.axis("off")
 
