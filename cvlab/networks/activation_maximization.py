@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from cvlab._validate import integer, integers
 from cvlab.networks.graph import walk
-from cvlab.networks.inspection import checked_images, run
+from cvlab.networks.inspection import images_for, run
 from cvlab.networks.score_layers import find_layer
 
 
@@ -116,7 +116,7 @@ def maximize_activation(
     blurs = np.linspace(*_blurs(smoothness), max(steps, 1))
     shape = _image_shape(model, size)
     image = (low + high) / 2 + (high - low) * rng.normal(0, 0.02, shape)
-    image = checked_images(model, image.astype(np.float32)[np.newaxis])
+    image = images_for(model, image.astype(np.float32)[np.newaxis])
     climb = _climb(nodes, name, channel, unit, image)
 
     activation = []

@@ -20,9 +20,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cvlab._validate import float_array, integer
+from cvlab._validate import integer
 from cvlab.networks.graph import walk
-from cvlab.networks.score_layers import check_extent, find_layer, score_nodes
+from cvlab.networks.score_layers import (
+    check_extent,
+    checked_images,
+    find_layer,
+    score_nodes,
+)
 
 Target = int | Sequence[int] | Callable | None
 BEST = -1  # stands for the class with the largest score
@@ -90,7 +95,9 @@ def feature_gradients(
     ('conv', [[0.0, 0.0], [0.0, 1.0]])
     """
     cut = _cut(model, layer)
-    images = _images(images, cut.image_shape)
+    images = checked_images(images, cut.image_shape)
+    if not len(images):
+        raise ValueError(f"images must hold at least one image, got shape {images.shape}")
     if callable(class_index):
         results = cut.gradients(tf.constant(images, cut.dtype), class_index)
         chosen = None
@@ -200,21 +207,6 @@ def _checked(model):
             f"inputs and {max(outputs, len(model.outputs))} outputs"
         )
     return model
-
-
-def _images(images, shape):
-    images = float_array(images, "images")
-    fits = images.ndim == len(shape) and all(
-        b in (None, a) for a, b in zip(images.shape, shape, strict=True)
-    )
-    if not fits or len(images) == 0:
-        wanted = ", ".join("any" if side is None else str(side) for side in shape[1:])
-        hint = "; add the batch axis: images[np.newaxis]" * (images.ndim == len(shape) - 1)
-        raise ValueError(
-            f"images must have the shape (batch, {wanted}) of the model's input, "
-            f"got {images.shape}{hint}"
-        )
-    return images
 
 
 def _classes(class_index, count, shape):

@@ -21,7 +21,7 @@ from cvlab._validate import float_array, integer, integers
 from cvlab.axis_field import Interval
 from cvlab.networks.graph import Node, walk
 from cvlab.networks.receptive_field import model_unit_interval
-from cvlab.networks.score_layers import find_layer, score_nodes
+from cvlab.networks.score_layers import checked_images, find_layer, score_nodes
 
 
 def activations(
@@ -64,7 +64,7 @@ def activations(
     {'conv': (5, 6, 6, 2), 'relu': (5, 6, 6, 2)}
     """
     nodes = walk(model)
-    images = checked_images(model, images)
+    images = images_for(model, images)
     batch_size = integer(batch_size, "batch_size", 1)
     names = [layers] if isinstance(layers, str) else list(layers)
     if not names:
@@ -154,7 +154,7 @@ def exciting_patches(
     (9.0, (4, 1), (4, 7), (1, 4))
     """
     count = integer(count, "count", 1)
-    images = checked_images(model, images)
+    images = images_for(model, images)
     shown = images if originals is None else np.asarray(originals)
     if shown.shape[:3] != images.shape[:3]:
         raise ValueError(
@@ -230,7 +230,7 @@ def occlusion_map(
            [0., 2.]], dtype=float32)
     """
     image = float_array(image, "image")
-    image = checked_images(model, image[np.newaxis] if image.ndim == 3 else image)
+    image = images_for(model, image[np.newaxis] if image.ndim == 3 else image)
     if len(image) != 1:
         raise ValueError(f"image must be one image, got a batch of {len(image)}")
     height, width = integers(window, "window", 1)
@@ -288,20 +288,12 @@ def run(nodes: list[Node], wanted: Sequence[str], images) -> dict[str, tf.Tensor
     return keras.layers.Lambda(compute, autocast=False)(tensor, training=False)
 
 
-def checked_images(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def images_for(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Return the images as floats; raise unless the model takes one batch of such images."""
-    images = float_array(images, "images")
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1:
         raise ValueError(f"model must take one batch of images, got {len(inputs)} inputs")
-    shape = tuple(inputs[0].shape)
-    fits = images.ndim == len(shape) and all(
-        open_ in (None, side) for open_, side in zip(shape, images.shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join("any" if side is None else str(side) for side in shape[1:])
-        raise ValueError(f"images must have the shape (batch, {wanted}), got {images.shape}")
-    return images
+    return checked_images(images, tuple(inputs[0].shape))
 
 
 def _strongest(maps, image, count):

@@ -13,8 +13,10 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 import keras
+import numpy as np
 from keras import layers
 
+from cvlab._validate import float_array
 from cvlab.networks.graph import Node, walk
 
 _SQUASHING = {"softmax", "log_softmax", "sigmoid"}
@@ -115,6 +117,36 @@ def find_layer(nodes: list[Node], layer: str | None) -> Node:
         raise ValueError(f"layer must be one of {names}, got {layer!r}")
     check_extent(layer, found[0].shape)
     return found[0]
+
+
+def checked_images(images: np.ndarray, shape: tuple) -> np.ndarray:
+    """Return the images as floats if a model with inputs of that shape takes them.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape; it says so if only the batch axis is missing.
+
+    Examples
+    --------
+    >>> checked_images(np.zeros((8, 8, 3)), (None, 8, None, 3))
+    Traceback (most recent call last):
+    ...
+    ValueError: images must have the shape (batch, 8, any, 3) of the model's input, got (8, 8, 3);
+    add the batch axis: images[np.newaxis]
+    """
+    images = float_array(images, "images")
+    fits = images.ndim == len(shape) and all(
+        side in (None, given) for given, side in zip(images.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if side is None else str(side) for side in shape[1:])
+        hint = "; add the batch axis: images[np.newaxis]" * (images.ndim == len(shape) - 1)
+        raise ValueError(
+            f"images must have the shape (batch, {wanted}) of the model's input, "
+            f"got {images.shape}{hint}"
+        )
+    return images
 
 
 def _last_feature_map(nodes):
