@@ -7,6 +7,7 @@ import sys
 import tomllib
 
 import pytest
+import yaml
 
 import cvlab
 from tools.common import ROOT, config
@@ -56,6 +57,22 @@ def test_the_version_is_the_same_everywhere():
     assert project["name"] == "cvlab-book"  # PyPI's cvlab is somebody else's
     assert project["version"] == cvlab.__version__
     assert config()["cvlab"]["tag"] == f"v{cvlab.__version__}"
+
+
+def test_the_pages_that_say_how_to_cite_and_what_changed_agree_with_the_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == cvlab.__version__
+    assert citation["repository-code"] == config()["repository"]["url"]
+    changes = (ROOT / "book" / "changes.md").read_text(encoding="utf-8")
+    latest, *_ = re.findall(r"^## (.+)$", changes, re.M)
+    assert latest == f"{cvlab.__version__} ({citation['date-released']})"
+    about = (ROOT / "book" / "about.md").read_text(encoding="utf-8")
+    assert f", version {cvlab.__version__}, {citation['date-released'][:4]}." in about
+    entry = dict(re.findall(r"^  (\w+) += \{(.+)\},$", about, re.M))
+    assert entry["version"] == cvlab.__version__
+    assert entry["year"] == citation["date-released"][:4]
+    assert entry["url"] == citation["repository-code"]
+    assert entry["title"].startswith(citation["title"])
 
 
 def test_nothing_says_to_install_the_stranger():

@@ -1,6 +1,8 @@
 """Each tool reproduces the committed files, and `--check` fails when one is stale."""
 
+import os
 import re
+import subprocess
 import sys
 
 import nbformat
@@ -8,11 +10,16 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from cvlab.claims import MIME, claim
-from tools import claims, common, execute, release, stamp, timings
+from tools import claims, common, execute, matrix, release, stamp, timings
 
+ROOT = common.ROOT
 FRONT = (
     "# A chapter\n\n> **Time** about 5 minutes to read; runs in ? s on two CPU cores.\n\n"
     "[Open](https://colab.research.google.com/github/old/name/blob/old/chapters/01-a.ipynb)"
+)
+
+ABOUT = (
+    "The book, version {0}, 2026.\n@software{{x,\n  version = {{{0}}},\n  url     = {{{1}}},\n}}\n"
 )
 
 
@@ -23,12 +30,15 @@ def book(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(claims, "PAGE", tmp_path / "book/claims.md")
     monkeypatch.setattr(timings, "PAGE", tmp_path / "book/timings.md")
+    monkeypatch.setattr(matrix, "VERIFIED", tmp_path / "book/verified.toml")
     for module in (common, release):
         monkeypatch.setattr(module, "EXERCISES", tmp_path / "book/exercises")
     (tmp_path / "_config.yml").write_text(
         "repository: {url: https://github.com/me/book, branch: main}\ncvlab: {tag: v9.9.9}\n"
     )
-    (tmp_path / "CITATION.cff").write_text("version: 0\nrepository-code: x\ntitle: Book\n")
+    (tmp_path / "CITATION.cff").write_text("version: 0.1\nrepository-code: x\ntitle: Book\n")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/about.md").write_text(ABOUT.format("0.1.0", "https://github.com/old/name"))
     setup = lambda: new_code_cell("pass", metadata={"tags": ["setup"]})  # noqa: E731
     chapter = new_notebook(
         cells=[new_markdown_cell(FRONT), setup(), new_code_cell("import os\nprint(os.listdir())")]
@@ -38,7 +48,7 @@ def book(tmp_path, monkeypatch):
         "chapters/01-a.ipynb": chapter,
         "book/exercises/source/01-a/01-a.ipynb": exercise,
     }.items():
-        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(nbformat.writes(notebook))
     return tmp_path
 
@@ -77,7 +87,10 @@ def test_stamp_writes_address_and_tag_and_notices_a_change(book, monkeypatch):
     assert link in common.read(book / "chapters/01-a.ipynb").cells[0].source
     citation = (book / "CITATION.cff").read_text()
     assert citation == "version: 9.9.9\nrepository-code: https://github.com/me/book\ntitle: Book\n"
+    about = (book / "book/about.md").read_text()
+    assert about == ABOUT.format("9.9.9", "https://github.com/me/book")
     assert "pip install cvlab" not in cell
+    assert common.read(book / "chapters/01-a.ipynb").cells[1].metadata.tags == stamp.TAGS
     compile(re.sub(r"^\s*%pip.*$", "    pass", cell, flags=re.M), "cell", "exec")
     (book / "_config.yml").write_text(
         "repository: {url: https://github.com/me/moved, branch: main}\ncvlab: {tag: v9.9.9}\n"
@@ -86,22 +99,56 @@ def test_stamp_writes_address_and_tag_and_notices_a_change(book, monkeypatch):
         run(monkeypatch, stamp, "--check")
 
 
-def test_the_setup_cell_notices_the_stranger_and_leaves_our_own_alone(monkeypatch):
+@pytest.fixture
+def run_setup(monkeypatch):
+    """Run the set-up cell where the packages named are installed; return what pip was told."""
     cell = stamp.setup_source()
-    installs = []
     python = re.sub(r"^(\s*)%pip (.*)$", r"\1installs.append('''\2''')", cell, flags=re.M)
 
     def run_with(*names):
+        installs = []
         distributions = [type("D", (), {"name": name}) for name in names]
         monkeypatch.setattr("importlib.metadata.distributions", lambda: distributions)
         exec(compile(python, "cell", "exec"), {"installs": installs})
+        return installs
 
-    run_with("numpy", "cvlab_book")
-    assert installs == []
-    run_with("numpy")
-    assert installs[0].startswith('install -q --no-deps "cvlab-book @ git+https://')
-    with pytest.raises(ImportError, match="another cvlab is here"):
-        run_with("numpy", "cvlab")
+    monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
+    return run_with
+
+
+def test_the_setup_cell_installs_what_is_missing_and_leaves_our_own_alone(run_setup):
+    assert run_setup("numpy", "cvlab_book") == []
+    assert run_setup("cvlab-book", None) == []  # Colab has had distributions without a name
+    (told,) = run_setup("numpy")
+    assert told.startswith('install -q --no-deps "cvlab-book @ git+https://')
+
+
+def test_the_setup_cell_hides_accelerators_so_that_numbers_do_not_depend_on_them(run_setup):
+    run_setup("cvlab-book")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_the_setup_cell_says_what_to_do_when_it_fails(run_setup, monkeypatch):
+    with pytest.raises(ImportError, match="another cvlab is here: %pip uninstall -y cvlab"):
+        run_setup("numpy", "cvlab")
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: None)  # pip has failed
+        with pytest.raises(ImportError, match="turn the internet on, or choose a newer runtime"):
+            run_setup("numpy")
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.metadata.requires", lambda name: ["numpy>=99"])
+        with pytest.raises(ImportError, match=r"cvlab needs numpy>=99, got .* newer runtime"):
+            run_setup("cvlab-book")
+
+
+def test_the_setup_cell_has_the_style_of_the_notebooks(tmp_path):
+    path = tmp_path / "a.ipynb"
+    cells = [new_code_cell(stamp.setup_source())]
+    path.write_text(nbformat.writes(new_notebook(cells=cells)))
+    style = ["--no-cache", "--config", str(ROOT / "chapters" / "ruff.toml"), str(path)]
+    for command in (["check", "--ignore", "D,E402,N806,B018"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *command, *style]
+        assert subprocess.run(ruff).returncode == 0
 
 
 def test_stamp_wants_exactly_one_setup_cell(book):
@@ -127,6 +174,9 @@ def test_execute_runs_in_an_empty_directory_and_notices_changed_code(book, monke
     notebook.cells[0].source += " More prose."
     chapter.write_text(common.to_text(notebook))
     run(monkeypatch, execute, "--check")  # prose does not make outputs stale
+    notebook.cells[1].source = "print('another version')"
+    chapter.write_text(common.to_text(notebook))
+    run(monkeypatch, execute, "--check")  # nor does the set-up cell
     notebook.cells[2].source += "\n1 + 1"
     chapter.write_text(common.to_text(notebook))
     with pytest.raises(SystemExit):

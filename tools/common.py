@@ -50,8 +50,12 @@ def title(notebook: nbformat.NotebookNode) -> str:
 
 
 def code_hash(notebook: nbformat.NotebookNode) -> str:
-    """Return a hash of the code cells: stored outputs are stale when it changes."""
-    code = "\n\0".join(c.source for c in notebook.cells if c.cell_type == "code")
+    """Return a hash of the code cells: stored outputs are stale when it changes.
+
+    The set-up cell is left out: another version or address of the book changes no output.
+    """
+    cells = [c for c in notebook.cells if "setup" not in c.metadata.get("tags", [])]
+    code = "\n\0".join(c.source for c in cells if c.cell_type == "code")
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
