@@ -1,0 +1,1 @@
+"""What the book adds to nbgrader: collecting, mending and reporting submissions."""
