@@ -1,31 +1,40 @@
-"""Checks of the built site, every page of it.
+"""Checks of the built site as files, every page of it; test_site_browser.py opens them.
 
-The site is where `make book` puts it, or where the environment's CVLAB_SITE says; these tests do
-not build it. Those that need a browser are skipped without one, except where CI is set.
+These tests do not build the site.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
+import shutil
+import subprocess
 from collections import Counter
-from functools import cache
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-import site_browser
-import yaml
-from bs4 import BeautifulSoup
+from site_pages import (
+    CONFIG,
+    ROOT,
+    SITE,
+    assets,
+    budget,
+    chapters,
+    compressed,
+    documents,
+    is_external,
+    pages,
+    soup,
+    target,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-SITE = Path(os.environ.get("CVLAB_SITE", ROOT / "build" / "_build" / "html"))
-CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+TESTS = Path(__file__).resolve().parent
+NODE = shutil.which("node") or "node"
+VALIDATOR = TESTS / "node_modules" / "html-validate" / "bin" / "html-validate.mjs"
 REPOSITORY = CONFIG["repository"]["url"]
 COLAB = "https://colab.research.google.com/github/" + REPOSITORY.removeprefix("https://github.com/")
-BUDGET_WITH_MATHS, BUDGET = 700_000, 400_000
 # fmt: off
 TERMS = (
     "activation", "activation-function", "adjoint", "backward-pass", "batch", "bias", "channel",
@@ -44,75 +53,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@cache
-def soup(page: str) -> BeautifulSoup:
-    return BeautifulSoup((SITE / page).read_text(encoding="utf-8"), "html.parser")
-
-
 def headings(page: str) -> list:
     return soup(page).find_all("h1")
-
-
-@cache
-def pages() -> tuple[str, ...]:
-    """Every page but the front door, which only leads to the first page."""
-    found = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
-    assert "index.html" in found, f"no site in {SITE}"
-    return tuple(page for page in found if page != "index.html")
-
-
-@cache
-def documents() -> tuple[str, ...]:
-    """Names of the pages listed in the table of contents, without suffix."""
-    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
-
-    def names(entry: dict):
-        yield from [entry["file"]] if "file" in entry else []
-        yield from [entry["root"]] if "root" in entry else []
-        for key in ("parts", "chapters", "sections"):
-            for child in entry.get(key, []):
-                yield from names(child)
-
-    return tuple(names(toc))
-
-
-def chapters() -> list[str]:
-    return [name for name in documents() if name.startswith("chapters/")]
-
-
-def target(page: str, address: str) -> tuple[Path, str]:
-    """Return the file and the anchor that an address on a page leads to."""
-    parts = urlsplit(address)
-    path = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
-    return path.resolve(), unquote(parts.fragment)
-
-
-def is_external(address: str) -> bool:
-    return bool(urlsplit(address).scheme or urlsplit(address).netloc) and not address.startswith(
-        ("data:", "mailto:")
-    )
-
-
-def assets(page: str) -> list[str]:
-    """Addresses that a browser fetches by itself to show the page."""
-    parsed = soup(page)
-    found = [tag["src"] for tag in parsed.find_all(src=True)]
-    found += [
-        source.split()[0]
-        for tag in parsed.find_all(srcset=True)
-        for source in tag["srcset"].split(",")
-    ]
-    for link in parsed.find_all("link", href=True):
-        if set(link["rel"]) & {
-            "stylesheet",
-            "icon",
-            "preload",
-            "preconnect",
-            "prefetch",
-            "manifest",
-        }:
-            found.append(link["href"])
-    return found
 
 
 def notebook(name: str) -> dict:
@@ -124,10 +66,6 @@ def code_of_chapters():
         for cell in notebook(name)["cells"]:
             if cell["cell_type"] == "code":
                 yield "".join(cell["source"])
-
-
-def compressed(paths) -> int:
-    return sum(len(gzip.compress(Path(path).read_bytes(), 6)) for path in paths)
 
 
 # What the pages are made of
@@ -388,105 +326,45 @@ def test_downloaded_exercises_hold_no_solution():
         assert "HIDDEN TESTS" not in text
 
 
+def test_every_chapter_can_be_downloaded_as_the_notebook_that_it_is():
+    for name in chapters():
+        (link,) = soup(f"{name}.html").select("a.btn-download-source-button")
+        path, _ = target(f"{name}.html", link["href"])
+        assert path.read_bytes() == (ROOT / f"{name}.ipynb").read_bytes(), name
+
+
 def test_pages_keep_to_their_budget_of_bytes():
     for page in pages():
         files = {target(page, a)[0] for a in assets(page) if re.search(r"\.(css|js)(\?|$)", a)}
-        limit = BUDGET_WITH_MATHS if soup(page).select(".math") else BUDGET
-        assert compressed([SITE / page, *files]) <= limit, page
+        assert sum(map(compressed, {SITE / page, *files})) <= budget(page), page
 
 
-# In a browser
+# What machines read
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if site_browser.browser_path() is None:
-        message = "no Chromium with chromedriver (Debian: apt-get install chromium chromium-driver)"
+def test_the_sitemap_lists_every_document_at_its_canonical_address():
+    listed = re.findall("<loc>(.*?)</loc>", (SITE / "sitemap.xml").read_text(encoding="utf-8"))
+    canonical = [soup(f"{name}.html").find("link", rel="canonical")["href"] for name in documents()]
+    assert sorted(listed) == sorted(canonical)
+    assert all(address.startswith(CONFIG["html"]["baseurl"]) for address in listed)
+    robots = (SITE / "robots.txt").read_text(encoding="utf-8")
+    assert f"Sitemap: {CONFIG['html']['baseurl']}sitemap.xml" in robots.splitlines()
+
+
+def test_every_page_is_valid_html(tmp_path):
+    """By html-validate, with those of its rules that are rules of the standard."""
+    if not VALIDATOR.exists():
+        message = "no html-validate: npm ci --prefix tests (needs Node)"
         (pytest.fail if "CI" in os.environ else pytest.skip)(message)
-    chromium = site_browser.Browser()
-    yield chromium
-    chromium.close()
-
-
-@pytest.fixture(scope="module")
-def server():
-    with site_browser.served(SITE) as address:
-        yield address
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pages_work_in_a_browser_wide_and_narrow(browser, server, theme):
-    problems = []
-    for page in pages():
-        browser.open(server + page, width=1280, theme=theme)
-        asked, failed = browser.traffic()
-        problems += [(page, "outside", a) for a in asked if not a.startswith(server)]
-        problems += [(page, "failed", a) for a in failed]
-        for width in (1280, 390):
-            browser.resize(width)
-            problems += [(page, width, wide) for wide in browser.wide_elements()]
-        problems += [(page, "console", message) for message in browser.messages()]
-        if browser.script("return document.documentElement.dataset.theme") != theme:
-            problems.append((page, "theme", theme))
-        if browser.script("return document.querySelectorAll('mjx-merror').length"):
-            problems.append((page, "formula", "an error of MathJax"))
-        if theme == "light":
-            problems += over_budget(page, asked, server)
-    assert not problems
-
-
-def over_budget(page: str, asked: list[str], server: str) -> list[tuple]:
-    """Count what the browser fetched: everything but figures, which load when they are seen."""
-    paths = {SITE / unquote(urlsplit(a.removeprefix(server)).path) for a in asked}
-    size = compressed(p for p in paths if p.suffix not in {".png", ".jpg", ".jpeg", ".ico"})
-    limit = BUDGET_WITH_MATHS if soup(page).select(".math") else BUDGET
-    return [(page, "bytes", size)] if size > limit else []
-
-
-def test_documents_open_from_the_file_system(browser):
-    problems = []
-    for name in ("search", *documents()):
-        browser.open((SITE / f"{name}.html").resolve().as_uri())
-        asked, failed = browser.traffic()
-        problems += [(name, a) for a in asked if not a.startswith("file:")]
-        problems += [(name, a) for a in failed]
-        problems += [(name, message) for message in browser.messages()]
-    assert not problems
-
-
-def test_figures_are_shown_as_they_are_in_the_dark(browser, server):
-    for name in chapters():
-        browser.open(f"{server}{name}.html", theme="dark")
-        styles = browser.script(
-            "return [...document.querySelectorAll('.cell_output img')]"
-            ".map(i => [getComputedStyle(i).filter, getComputedStyle(i).backgroundColor])"
-        )
-        assert styles
-        assert {tuple(style) for style in styles} == {("none", "rgb(255, 255, 255)")}
-
-
-@pytest.mark.parametrize("address", ["server", "file"])
-def test_search_finds_a_term_of_the_glossary(browser, server, address):
-    start = server if address == "server" else SITE.resolve().as_uri() + "/"
-    browser.open(f"{start}search.html?q=stride")
-    results = "return [...document.querySelectorAll('#search-results a')].map(a => a.href)"
-    for _ in range(50):
-        if any("glossary.html#term-stride" in found for found in browser.script(results)):
-            break
-        browser.driver.implicitly_wait(0.1)
-        browser.driver.execute_async_script("setTimeout(arguments[0], 100)")
-    else:
-        pytest.fail("the glossary is not among the results")
-    assert not browser.messages()
-
-
-def test_solutions_of_exercises_are_closed_until_asked_for(browser, server):
-    exercises = [name for name in documents() if name.startswith("book/exercises/")]
-    assert exercises
-    for name in exercises:
-        browser.open(f"{server}{name}.html")
-        state = browser.script(
-            "return [...document.querySelectorAll('details.hide')].map(d => d.open)"
-        )
-        assert state
-        assert not any(state)
+    report = tmp_path / "report.json"
+    options = ["--config", TESTS / "htmlvalidate.json", "--formatter", f"json={report}"]
+    run = subprocess.run(
+        [NODE, VALIDATOR, *options, "."], cwd=SITE, capture_output=True, text=True, check=False
+    )
+    assert report.exists(), run.stderr
+    results = json.loads(report.read_text(encoding="utf-8"))
+    assert [
+        (Path(page["filePath"]).name, found["line"], found["message"])
+        for page in results
+        for found in page["messages"]
+    ] == []

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 from docutils import nodes
@@ -13,7 +14,7 @@ from docutils.core import publish_doctree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
 
-from book_site import accessibility, derivations, figures, pages, repository, terms
+from book_site import accessibility, derivations, figures, pages, repository, sitemap, terms
 
 # Images
 
@@ -256,6 +257,19 @@ def test_fields_that_only_say_their_number_are_left_out():
             '<div id="jb-print-docs-body" class="onlyprint">\n \n<h1>Title</h1>',
         ),
         (
+            '<summary>\n<p class="collapsed admonition-title">Show <b>it</b></p></summary>',
+            '<summary>\n<span class="collapsed admonition-title">Show <b>it</b></span></summary>',
+        ),
+        (
+            '<dd class="field-even"><p><ul class="simple">\n<li><p>a</p></li>\n</ul>\n</p>\n</dd>',
+            '<dd class="field-even"><ul class="simple">\n<li><p>a</p></li>\n</ul>\n</dd>',
+        ),
+        (
+            '<pre>a<div class="viewcode-block" id="f">f</div>\n</pre><div>b</div>',
+            '<pre>a<span class="viewcode-block" id="f">f</span>\n</pre><div>b</div>',
+        ),
+        ("<pre>a</pre><div><pre>b</pre></div>", "<pre>a</pre><div><pre>b</pre></div>"),
+        (
             '<dt class="sig x">f(<dl><dd>a</dd></dl>)</dt><dd><dl><dt>n</dt><dd>b</dd></dl></dd>',
             '<dt class="sig x">f(<div class="sig-lines"><div>a</div></div>)</dt>'
             "<dd><dl><dt>n</dt><dd>b</dd></dl></dd>",
@@ -272,11 +286,12 @@ def test_link_roles_follow_the_configured_address():
         "repository_branch": "next",
         "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     }
-    config = SimpleNamespace(html_theme_options=options)
+    config = SimpleNamespace(html_theme_options=options, html_baseurl="https://book.org/")
     repository.add_link_roles(None, config)
     assert config.extlinks == {
         "repo": ("https://github.com/someone/book/blob/next/%s", "%s"),
         "colab": ("https://colab.research.google.com/github/someone/book/blob/next/%s", "%s"),
+        "site": ("https://book.org/%s", "%s"),
     }
 
 
@@ -315,6 +330,38 @@ def test_an_image_whose_text_speaks_of_width_gets_its_size_too():
     assert 'width="4" height="3"' in page
     sized = '<article><img alt="x" width="9" src="a.png">'
     assert 'width="4"' not in figures.lazy_images(sized, lambda _: (4, 3))
+
+
+# The sitemap
+
+
+def test_a_sitemap_is_xml_with_escaped_addresses():
+    text = sitemap.sitemap(["https://x/a.html", "https://x/b.html?c&d"])
+    space = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+    found = ElementTree.fromstring(text).findall(f"{space}url/{space}loc")
+    assert [entry.text for entry in found] == ["https://x/a.html", "https://x/b.html?c&d"]
+
+
+def book_at(base: str, outdir: Path) -> SimpleNamespace:
+    return SimpleNamespace(
+        outdir=outdir,
+        config=SimpleNamespace(html_baseurl=base),
+        env=SimpleNamespace(found_docs={"book/b", "a"}),
+        builder=SimpleNamespace(format="html", get_target_uri=lambda name: f"{name}.html"),
+    )
+
+
+def test_the_sitemap_and_the_robots_stand_at_the_root_of_the_site(tmp_path):
+    sitemap.write_sitemap(book_at("https://x/", tmp_path), error=None)
+    listed = (tmp_path / "sitemap.xml").read_text()
+    assert listed.index("https://x/a.html") < listed.index("https://x/book/b.html")
+    assert "Sitemap: https://x/sitemap.xml\n" in (tmp_path / "robots.txt").read_text()
+
+
+@pytest.mark.parametrize(("base", "error"), [("https://x/", RuntimeError()), ("", None)])
+def test_a_failed_build_and_a_site_without_address_have_no_sitemap(tmp_path, base, error):
+    sitemap.write_sitemap(book_at(base, tmp_path), error)
+    assert not list(tmp_path.iterdir())
 
 
 # Terms

@@ -13,3 +13,8 @@ window.addEventListener("load", async () => {
   makeWideFormulasFocusable();
 });
 window.addEventListener("resize", makeWideFormulasFocusable);
+
+// Gives the focus back to the button that opened the sidebar of a small screen: the theme loses it.
+document.getElementById("pst-primary-sidebar-modal")?.addEventListener("close", () => {
+  document.querySelector("button.primary-toggle").focus();
+});

@@ -5,7 +5,11 @@
 ``accessibility``  small repairs of the theme's HTML
 ``derivations``    links between the reference pages and the chapters that derive a function
 ``terms``          links from a chapter's terms to the glossary
+``sitemap``        the list of pages for search engines
 ``repository``     every address that depends on where the book is kept
+``quizzes``        the questions at the end of a chapter, and their files for learning platforms
+``slides``         the slides of each chapter
+``course``         a site without solutions
 """
 
 from __future__ import annotations
@@ -15,14 +19,16 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from book_site import derivations, figures, pages, repository, terms
+from book_site import course, derivations, figures, pages, repository, sitemap, terms
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def setup(app: Sphinx) -> dict:
-    """Connect the parts; the reference pages describe the `cvlab` that lies beside them."""
+    """Connect the parts; pages are made with the `cvlab` and the tools that lie beside them."""
     sys.path.insert(0, str(ROOT))
-    for part in (figures, pages, derivations, terms, repository):
+    from book_site import quizzes, slides
+
+    for part in (figures, pages, derivations, terms, sitemap, repository, course, quizzes, slides):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,7 @@
 """Every address that depends on where the book is kept, from `_config.yml` alone.
 
-In pages: ``{repo}`text <path>` `` for a file and ``{colab}`text <path>` `` for a notebook.
+In pages: ``{repo}`text <path>` `` for a file, ``{colab}`text <path>` `` for a notebook, and
+``{site}`text <path>` `` for what is published beside the pages.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ SOURCE, RELEASE = "book/exercises/source/", "book/exercises/release/"
 
 
 def add_link_roles(app: Sphinx, config) -> None:
-    """Define the roles `repo` and `colab`."""
+    """Define the roles `repo`, `colab` and `site`."""
     options = config.html_theme_options
     url, branch = options["repository_url"].rstrip("/"), options["repository_branch"]
     colab = options["launch_buttons"]["colab_url"].rstrip("/")
@@ -22,6 +23,7 @@ def add_link_roles(app: Sphinx, config) -> None:
     config.extlinks = {
         "repo": (f"{url}/blob/{branch}/%s", "%s"),
         "colab": (f"{colab}/github/{slug}/blob/{branch}/%s", "%s"),
+        "site": (f"{config.html_baseurl}%s", "%s"),
     }
 
 
