@@ -69,6 +69,7 @@ RIGHT = {
     "02.9": lambda a, b: correlate(np.pad(b, [(n - 1, n - 1) for n in a.shape]), a[::-1, ::-1]),
     "02.10": lambda w, h, wd, c: np.moveaxis(w.reshape(c, h, wd, w.shape[1]), 0, 2),
     "02.11": lambda s, k, step: paint(s, k, step),
+    "02.12": lambda b, a, m: abs(b[:, m:] - a[:, : len(a[0]) - m]).max().tolist(),
 }
 
 WRONG = [
@@ -131,9 +132,15 @@ WRONG = [
     ("02.11", lambda s, k, step: paint(s, k, 1), "stride is not used"),
     ("02.11", lambda s, k, step: np.append(paint(s, k, step), [0] * (step - 1)), "Too long"),
     ("02.11", lambda s, k, step: 0 * paint(s, k, step), "Expected"),
+    ("02.12", lambda b, a, m: abs(b - a).max(), "same place"),
+    ("02.12", lambda b, a, m: abs(a[:, m:] - b[:, : len(a[0]) - m]).max(), "wrong way"),
+    ("02.12", lambda b, a, m: abs(b[:, m:] - a[:, : len(a[0]) - m]).mean(), "mean"),
+    ("02.12", lambda b, a, m: abs(np.roll(b, -m, axis=1) - a).max(), "np.roll"),
+    ("02.12", lambda b, a, m: 0.0, "Not right yet"),
 ]
 NAMES = {
     "02.1": "slide", "02.2": "output_size", "02.3": "multiply_adds", "02.4": "same",
     "02.5": "edge_kernel", "02.6": "convolve", "02.7": "conv2d", "02.8": "kernel_gradient",
     "02.9": "merge", "02.10": "dense_to_kernel", "02.11": "spread",
+    "02.12": "shift_error",
 }  # fmt: skip

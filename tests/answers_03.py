@@ -86,6 +86,17 @@ def nan_mean(x, mask):
     return (x * mask[..., None]).sum(axis=(1, 2)) / mask.sum(axis=(1, 2))[:, None]
 
 
+def places_left(outputs, error=lambda e: np.mean(e**2) ** 0.5, guess=np.mean):
+    rows = [tuple(row) for row in np.asarray(outputs).tolist()]
+    errors = [p - guess([q for q, r in enumerate(rows) if r == rows[p]]) for p in range(len(rows))]
+    return [len(set(rows)), error(np.array(errors))]
+
+
+def on_one_budget(height, width, channels, filters, size, stride):
+    places = ((height - 1) // stride + 1) * ((width - 1) // stride + 1)
+    return height * width * size * size * channels * filters, height * width * filters // places
+
+
 RIGHT = {
     "03.1": slide,
     "03.2": lambda h, w, c, k: [(h * w * c + 1.0) * k, (c + 1.0) * k],
@@ -97,6 +108,8 @@ RIGHT = {
     "03.8": mean_gradient,
     "03.9": max_gradient,
     "03.10": masked_mean,
+    "03.11": places_left,
+    "03.12": on_one_budget,
 }
 
 WRONG = [
@@ -179,9 +192,20 @@ WRONG = [
     ("03.10", lambda x, m: x.mean(axis=(1, 2)), "mask is not used"),
     ("03.10", nan_mean, "NaN"),
     ("03.10", lambda x, m: 0 * masked_mean(x, m), "Expected"),
+    ("03.11", lambda o: (o.shape[1], places_left(o)[1]), "different rows"),
+    ("03.11", lambda o: places_left(o, lambda e: np.mean(e**2)), "root at the end"),
+    ("03.11", lambda o: places_left(o, lambda e: abs(e).mean()), "mean absolute"),
+    ("03.11", lambda o: places_left(o, guess=min), "first of the places"),
+    ("03.11", lambda o: (1, 0.0), "Expected"),
+    ("03.12", lambda h, w, c, f, k, s: (h * w * k * k * c * f, f * s * s), "ceil"),
+    ("03.12", lambda h, w, c, f, k, s: (h * w * k * k * c * f, f * s), "both axes"),
+    ("03.12", lambda h, w, c, f, k, s: (k * k * c * f, f), "every place"),
+    ("03.12", lambda h, w, c, f, k, s: (0, 0), "Expected"),
 ]
 NAMES = {
     "03.1": "max_pool", "03.2": "heads", "03.3": "mean_pool", "03.4": "max_pool2d",
     "03.5": "consistency", "03.6": "blur_pool", "03.7": "average_kernel",
     "03.8": "average_backward", "03.9": "max_backward", "03.10": "masked_average",
+    "03.11": "places_left",
+    "03.12": "on_one_budget",
 }  # fmt: skip

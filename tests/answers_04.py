@@ -61,6 +61,19 @@ def design(extent, jump, most):
     return np.array(best)
 
 
+def model_field(layers, pools=True, dilated=True, late=True):
+    size, jump = 1, 1
+    for layer in layers:
+        window = layer.get("kernel", 1)
+        if pools and "Pooling" in layer["class_name"]:
+            window = layer["pool"]
+        stride = layer.get("strides", 1)
+        jump *= 1 if late else stride
+        size += (window - 1) * (layer.get("dilation", 1) if dilated else 1) * jump
+        jump *= stride if late else 1
+    return [size, jump]
+
+
 RIGHT = {
     "04.1": lambda kernels: float(np.sum(kernels) - len(kernels) + 1),
     "04.2": field,
@@ -70,6 +83,7 @@ RIGHT = {
     "04.6": pixels_seen,
     "04.7": width,
     "04.8": design,
+    "04.9": model_field,
 }
 
 
@@ -134,8 +148,18 @@ WRONG = [
     ("04.8", lambda e, j, m: [*design(e, j, m).tolist(), (3, 1, e)], "more than twice"),
     ("04.8", lambda e, j, m: np.zeros((2, 3)), "at least 1"),
     ("04.8", lambda e, j, m: [], "at least one"),
+    (
+        "04.9",
+        lambda layers: model_field([x for x in layers if "kernel" in x]),
+        "A pooling is a window",
+    ),
+    ("04.9", lambda layers: model_field(layers, pools=False), "so does its size"),
+    ("04.9", lambda layers: model_field(layers, dilated=False), "dilation is missing"),
+    ("04.9", lambda layers: model_field(layers, late=False), "change the jump last"),
+    ("04.9", lambda layers: (0, 0), "Expected"),
 ]
 NAMES = {
     "04.1": "field_size", "04.2": "field", "04.3": "pixels", "04.4": "layers_needed",
     "04.5": "merge", "04.6": "pixels_seen", "04.7": "effective_width", "04.8": "design",
+    "04.9": "model_field",
 }  # fmt: skip

@@ -65,6 +65,19 @@ def backward(dy, x, gamma, epsilon):
     return [dx.reshape(x.shape), (d * centred / s).sum(axis=0), d.sum(axis=0)]
 
 
+def signal_sizes(x, kernels, normalize, axis=0, order="nr", measure=np.std):
+    sizes = []
+    for w in kernels:
+        x = x.dot(w)
+        for step in order:
+            if step == "r":
+                x = np.where(x > 0, x, 0)
+            elif normalize:
+                x = (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + 1e-3)
+        sizes.append(measure(x))
+    return tuple(sizes)
+
+
 RIGHT = {
     "06.1": statistics,
     "06.2": forward,
@@ -74,6 +87,8 @@ RIGHT = {
     "06.6": fold,
     "06.7": group,
     "06.8": backward,
+    "06.9": signal_sizes,
+    "06.10": lambda b, a: (((a.mean(0) - b.mean(0)) ** 2).mean() / (b * b).mean()) ** 0.5,
 }
 
 
@@ -191,8 +206,25 @@ WRONG = [
         "not x",
     ),
     ("06.8", lambda dy, x, g, e: (0 * x, 0 * g, 0 * g), "Expected"),
+    ("06.9", lambda x, k, n: signal_sizes(x, k, n, axis=1), "over its units"),
+    ("06.9", lambda x, k, n: signal_sizes(x, k, n, order="n"), "ReLU is missing"),
+    ("06.9", lambda x, k, n: signal_sizes(x, k, n, order="rn"), "before the ReLU"),
+    ("06.9", lambda x, k, n: signal_sizes(x, k, False), "is not used"),
+    ("06.9", lambda x, k, n: signal_sizes(x, k, n, measure=np.var), "variance"),
+    ("06.9", lambda x, k, n: np.zeros(len(k)), "Expected"),
+    ("06.10", lambda b, a: (((a - b) ** 2).mean() / (b * b).mean()) ** 0.5, "single number"),
+    (
+        "06.10",
+        lambda b, a: (((a - b).mean(1) ** 2).mean() / (b * b).mean()) ** 0.5,
+        "means of the images",
+    ),
+    ("06.10", lambda b, a: (((a - b).mean(0) ** 2).mean()) ** 0.5, "Divide by the size"),
+    ("06.10", lambda b, a: ((a - b).mean(0) ** 2).mean() / (b * b).mean(), "take the root"),
+    ("06.10", lambda b, a: 9.0, "Not right yet"),
 ]
 NAMES = {
     "06.1": "statistics", "06.2": "batch_norm", "06.3": "moving_average", "06.4": "steps_needed",
     "06.5": "count", "06.6": "fold", "06.7": "group_norm", "06.8": "batch_norm_backward",
+    "06.9": "signal_sizes",
+    "06.10": "input_shift",
 }  # fmt: skip

@@ -52,6 +52,22 @@ def backward(x, w1, w2, dy):
     return [dy + (w1 @ inner.T).T, (inner.T @ x).T, ((x @ w1) * mask).T @ dy]
 
 
+def diagnose(shallow, deep, deep_test, back=6, train=True, which="deep"):
+    mine = deep if train else deep_test
+    if mine[-1] / shallow[-1] > 1.1:
+        watched = deep if which == "deep" else shallow
+        return 2 + (watched[-1] / watched[-back] >= 0.9)
+    return int(deep_test[-1] / deep[-1] > 1.1)
+
+
+def contributions(accuracy, clear=lambda w, o: w.min(-1) > o.max(-1), sign=1):
+    rows = []
+    for axis in range(3):
+        o, w = np.split(accuracy, 2, axis)
+        rows.append([sign * (w - o).mean(), clear(w, o).sum()])
+    return rows
+
+
 RIGHT = {
     "07.1": loudness,
     "07.2": paths,
@@ -61,6 +77,8 @@ RIGHT = {
     "07.6": forward,
     "07.7": count,
     "07.8": backward,
+    "07.9": diagnose,
+    "07.10": contributions,
 }
 
 
@@ -169,8 +187,22 @@ WRONG = [
         lambda x, a, b, dy: (np.zeros(x.shape), np.zeros(a.shape), np.zeros(b.shape)),
         "Expected",
     ),
+    ("07.9", lambda s, d, t: diagnose(s, d, t, train=False), "training with training"),
+    ("07.9", lambda s, d, t: diagnose(s, d, t, which="shallow"), "does not matter"),
+    ("07.9", lambda s, d, t: diagnose(s, d, t, back=2), "five epochs before"),
+    ("07.9", lambda s, d, t: 7, "Not right yet"),
+    ("07.10", lambda a: contributions(1 - a), "with minus without"),
+    ("07.10", lambda a: contributions(a, lambda w, o: w.mean(-1) > o.mean(-1)), "Means do not"),
+    (
+        "07.10",
+        lambda a: contributions(a, lambda w, o: w.max(-1) > o.min(-1)),
+        "worst run with the part",
+    ),
+    ("07.10", lambda a: np.zeros((3, 2)), "Expected"),
 ]
 NAMES = {
     "07.1": "loudness", "07.2": "paths", "07.3": "shortcut_needs", "07.4": "zero_pad_shortcut",
     "07.5": "unit", "07.6": "forward", "07.7": "count", "07.8": "backward",
+    "07.9": "diagnose",
+    "07.10": "contributions",
 }  # fmt: skip

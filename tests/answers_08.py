@@ -5,6 +5,8 @@ classic slips, each with a part of the message it must meet, `NAMES` what the so
 in the exercise notebook.
 """
 
+import math
+
 import numpy as np
 
 
@@ -66,6 +68,13 @@ def design(side, channels, last, field, max_parameters, max_macs):
     return np.array([*layers, (max(kernel, 1), channels, 1, 1)])
 
 
+def clear_wins(runs, better=lambda a, b: (a[:, None] > b).all(), both=2):
+    n, seeds = runs.shape
+    count = sum(bool(better(runs[i], runs[j])) for i in range(n) for j in range(n) if i != j)
+    chance = both / math.comb(2 * seeds, seeds)
+    return [count, chance * n * (n - 1) / 2]
+
+
 RIGHT = {
     "08.1": vgg_stage,
     "08.2": inception_cost,
@@ -75,6 +84,7 @@ RIGHT = {
     "08.6": pareto_front,
     "08.7": share_lost,
     "08.8": design,
+    "08.9": clear_wins,
 }
 
 
@@ -178,9 +188,14 @@ WRONG = [
     ("08.8", lambda s, c, last, *_: [(3, c, s // last, 0)], "must see"),
     ("08.8", lambda s, c, last, *_: [(1, 3, s // last, 0), (99, c, 1, 0)], "parameters"),
     ("08.8", lambda s, c, last, *_: [(99, 3, 1, 1), (1, c, s // last, 0)], "more than the budget"),
+    ("08.9", lambda r: clear_wins(r, lambda a, b: a.mean() > b.mean()), "better mean"),
+    ("08.9", lambda r: clear_wins(r, both=1), "Either of the two"),
+    ("08.9", lambda r: np.array(clear_wins(r)) * [1, 2], "Each pair counts once"),
+    ("08.9", lambda r: [0, 0], "Expected"),
 ]
 NAMES = {
     "08.1": "vgg_stage", "08.2": "inception_cost", "08.3": "inverted_weights",
     "08.4": "dense_block", "08.5": "squeeze_excite", "08.6": "pareto_front",
     "08.7": "share_lost", "08.8": "design",
+    "08.9": "clear_wins",
 }  # fmt: skip

@@ -86,6 +86,29 @@ def step(x, g, s, low, high):
     return np.clip(x + s * g / (size or 1), low, high)
 
 
+def how_far(f, g, power=2, root=True, pairs=None):
+    def size(d):
+        total = (np.abs(d) ** power).sum(-1)
+        return total ** (1 / power) if root else total
+
+    apart = size(f[:, None] - f[None])
+    upper = apart[np.triu_indices(len(f), 1)] if pairs is None else apart
+    return size(f - g).mean() / upper.mean()
+
+
+def likeness(maps, size=np.abs, k=1, keep=False):
+    living = maps if keep else maps[:, np.ptp(maps, axis=0) > 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        table = np.nan_to_num(size(np.corrcoef(living.T)))
+    off = ~np.eye(len(table), dtype=bool)
+    return table[off].mean() if k else table.mean()
+
+
+def against(trained, controls, **options):
+    mine = likeness(trained, **options)
+    return mine, int(np.sum([likeness(maps, **options) > mine for maps in controls]))
+
+
 RIGHT = {
     "10.1": picture,
     "10.2": share,
@@ -95,6 +118,8 @@ RIGHT = {
     "10.6": nearest,
     "10.7": kept,
     "10.8": step,
+    "10.9": how_far,
+    "10.10": against,
 }
 WRONG = [
     ("10.1", lambda k: (k - k.min()) / (k.max() - k.min()), "zero at 0.5"),
@@ -143,9 +168,21 @@ WRONG = [
     ("10.8", lambda x, g, s, low, high: step(x, -g, s, low, high), "downhill"),
     ("10.8", lambda x, g, s, low, high: step(x, g, s, -99, 99), "leave their range"),
     ("10.8", lambda x, g, s, low, high: np.zeros_like(x), "Expected"),
+    ("10.9", lambda f, g: how_far(f, g, pairs="all"), "diagonal out"),
+    ("10.9", lambda f, g: np.linalg.norm(f - g, axis=1).mean(), "unit is missing"),
+    ("10.9", lambda f, g: how_far(f, g, root=False), "squared distances"),
+    ("10.9", lambda f, g: how_far(f, g, power=1), "Euclidean"),
+    ("10.9", lambda f, g: -1.0, "Not right yet"),
+    ("10.10", lambda t, c: against(t, c, size=np.positive), "Opposite channels"),
+    ("10.10", lambda t, c: against(t, c, k=0), "with itself"),
+    ("10.10", lambda t, c: against(t, c, keep=True), "constant channel"),
+    ("10.10", lambda t, c: (against(t, c)[0], len(c) - against(t, c)[1]), "more* alike"),
+    ("10.10", lambda t, c: (0, 0), "Expected"),
 ]
 NAMES = {
     "10.1": "kernel_picture", "10.2": "brightness_share", "10.3": "strongest_units",
     "10.4": "crop_field", "10.5": "occlusion", "10.6": "nearest_neighbours",
     "10.7": "neighbours_kept", "10.8": "ascent_step",
+    "10.9": "how_far_moved",
+    "10.10": "against_the_control",
 }  # fmt: skip

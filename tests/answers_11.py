@@ -79,6 +79,7 @@ def rank_correlation(a, b):
 RIGHT = {
     "11.1": weights, "11.2": grad_cam_map, "11.3": gradient, "11.4": probability_weights,
     "11.5": resize, "11.6": evidence, "11.7": pointing, "11.8": rank_correlation,
+    "11.9": lambda w, c, k: (k <= c[:, None]).sum(1) / k.shape[1],
 }  # fmt: skip
 
 
@@ -157,9 +158,16 @@ WRONG = [
     ),
     ("11.8", lambda a, b: abs(rank_correlation(a, b)), "Keep the sign"),
     ("11.8", lambda a, b: 0.0, "Not right yet"),
+    ("11.9", lambda w, c, k: (k < c[:, None]).mean(1), "exactly as much"),
+    ("11.9", lambda w, c, k: (k > c[:, None]).mean(1), "less* harm"),
+    ("11.9", lambda w, c, k: (k >= c[:, None]).mean(1), "sign is turned"),
+    ("11.9", lambda w, c, k: (abs(w[:, None] - k) >= abs(w - c)[:, None]).mean(1), "no fall"),
+    ("11.9", lambda w, c, k: (k <= c[:, None]).mean(), "each picture"),
+    ("11.9", lambda w, c, k: 2.0 + 0 * w, "Expected"),
 ]
 NAMES = {
     "11.1": "channel_weights", "11.2": "grad_cam_map", "11.3": "score_gradient",
     "11.4": "probability_weights", "11.5": "resize", "11.6": "cam_evidence",
     "11.7": "pointing_game", "11.8": "rank_correlation",
+    "11.9": "what_may_be_said",
 }  # fmt: skip

@@ -137,6 +137,11 @@ def two_boxes(truth):
     return [shifted, stretched]
 
 
+def annotation_plan(images, objects, seconds, sigma, iou, people=2, hour=3600):
+    side = 4 / np.pi**0.5 * sigma * (1 + iou) / (1 - iou)
+    return [people * images * objects * seconds / hour, side]
+
+
 RIGHT = {
     "12.1": coco_to_yolo,
     "12.2": iou,
@@ -146,6 +151,7 @@ RIGHT = {
     "12.6": expected_place,
     "12.7": iou_gradient,
     "12.8": two_boxes,
+    "12.9": annotation_plan,
 }
 
 WRONG = [
@@ -202,8 +208,14 @@ WRONG = [
     ("12.8", lambda t: [np.add(t, 0.1 * (t[3] - t[1])), np.add(t, t[3] - t[1])], "second must be"),
     ("12.8", lambda t: np.zeros((2, 4)), "x0 < x1"),
     ("12.8", lambda t: np.zeros((2, 3)), "four numbers"),
+    ("12.9", lambda *case: annotation_plan(*case, people=1), "Two people"),
+    ("12.9", lambda *case: annotation_plan(*case, hour=60), "minutes"),
+    ("12.9", lambda i, o, t, s, iou: [i * o * t / 1800, 4 / np.pi**0.5 * s / (1 - iou)], "solve"),
+    ("12.9", lambda i, o, t, s, iou: [i * o * t / 1800, s * (1 + iou) / (1 - iou)], "factor"),
+    ("12.9", lambda i, o, t, s, iou: [0, 0], "Expected"),
 ]
 NAMES = {
     "12.1": "coco_to_yolo", "12.2": "iou", "12.3": "follow", "12.4": "same_cost",
     "12.5": "giou", "12.6": "expected_place", "12.7": "iou_gradient", "12.8": "two_boxes",
+    "12.9": "annotation_plan",
 }  # fmt: skip

@@ -87,6 +87,20 @@ def grid_loss(target, logits):
     return float(YoloLoss(dtype="float64")(target[None], logits[None]))
 
 
+def causes(overlap, detected, true, hit, order=(0, 1, 2, 3), skip=True):
+    counts = [0] * 5
+    for row, label, right in zip(overlap, detected, hit, strict=True):
+        rules = [
+            any(v >= 0.5 and t == label for v, t in zip(row, true, strict=True)),
+            any(v >= 0.5 and t != label for v, t in zip(row, true, strict=True)),
+            any(v >= 0.1 and t == label for v, t in zip(row, true, strict=True)),
+            any(v >= 0.1 and t != label for v, t in zip(row, true, strict=True)),
+        ]
+        if not (right and skip):
+            counts[next((c for c in order if rules[c]), 4)] += 1
+    return counts
+
+
 RIGHT = {
     "13.1": window_box,
     "13.2": predictions,
@@ -98,6 +112,7 @@ RIGHT = {
     "13.8": hits,
     "13.9": average_precision,
     "13.10": switches,
+    "13.11": causes,
 }
 
 
@@ -225,9 +240,14 @@ WRONG = [
         "wash a switch away",
     ),
     ("13.10", lambda h: -1, "Not right yet"),
+    ("13.11", lambda *case: causes(*case, skip=False), "leave the hits out"),
+    ("13.11", lambda *case: causes(*case, order=(0, 2, 1, 3)), "first rule"),
+    ("13.11", lambda *case: causes(*case, order=(1, 0, 3, 2)), "own class first"),
+    ("13.11", lambda *case: [0] * 5, "Expected"),
 ]
 NAMES = {
     "13.1": "window_box", "13.2": "predictions", "13.3": "slide_dense", "13.4": "suppress",
     "13.5": "encode", "13.6": "decode", "13.7": "grid_loss", "13.8": "hits",
     "13.9": "average_precision", "13.10": "switches",
+    "13.11": "causes",
 }  # fmt: skip

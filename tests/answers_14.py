@@ -68,6 +68,32 @@ def quality(iou):
     return [segmentation * recognition, segmentation, recognition]
 
 
+def unet_maps(side, filters, together=2, half=2, join=True):
+    levels = [(side // half**k, f) for k, f in enumerate(filters)]
+    up = []
+    for s, f in reversed(levels[:-1]):
+        up += ([(s, together * f)] if join else []) + [(s, f)]
+    return levels + up
+
+
+def band_accuracy(truth, prediction, mode="edge", of=None, inner=False):
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    of = truth if of is None else of
+    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    cross = np.ones((3, 3)) if mode == "corners" else cross
+    spread = [f(of, footprint=cross, mode="nearest") for f in (maximum_filter, minimum_filter)]
+    band = (spread[0] != spread[1]) & ((of == 1) | (not inner))
+    right = truth == prediction
+    return [right[band].mean(), right[~band].mean()]
+
+
+def phases(kernel, stride, cured=True):
+    padded = np.pad(kernel, (0, -len(kernel) % stride))
+    board = padded.reshape(-1, stride).sum(0)
+    return board.tolist(), [float(np.sum(kernel))] * stride if cured else board
+
+
 RIGHT = {
     "14.1": confusion,
     "14.2": mean_iou,
@@ -77,6 +103,9 @@ RIGHT = {
     "14.6": run_lengths,
     "14.7": roi_align,
     "14.8": quality,
+    "14.9": unet_maps,
+    "14.10": band_accuracy,
+    "14.11": phases,
 }
 
 
@@ -143,8 +172,25 @@ WRONG = [
     ("14.8", lambda t: quality_at(t, t[t > 0.5], t.shape[0]), "without a partner"),
     ("14.8", lambda t: [quality(t)[i] for i in (0, 2, 1)], "swapped"),
     ("14.8", lambda t: np.zeros(3), "Expected"),
+    ("14.9", lambda side, f: unet_maps(side, f, together=1), "concatenated"),
+    ("14.9", lambda side, f: unet_maps(side, f, join=False), "Two shapes"),
+    ("14.9", lambda side, f: unet_maps(side, f, half=1), "halved"),
+    ("14.9", lambda side, f: 0 * np.array(unet_maps(side, f)), "Expected"),
+    ("14.10", lambda t, p: band_accuracy(t, p)[::-1], "First the band"),
+    ("14.10", lambda t, p: band_accuracy(t, p, mode="corners"), "along an edge only"),
+    ("14.10", lambda t, p: band_accuracy(t, p, inner=True), "both sides"),
+    ("14.10", lambda t, p: band_accuracy(t, p, of=p), "judged"),
+    ("14.10", lambda t, p: [0, 0], "Expected"),
+    ("14.11", lambda k, s: phases(np.ones(len(k)), s), "covered"),
+    ("14.11", lambda k, s: phases(k, s)[::-1], "swapped"),
+    ("14.11", lambda k, s: phases(k[::-1], s), "reversed"),
+    ("14.11", lambda k, s: phases(k, s, cured=False), "constant"),
+    ("14.11", lambda k, s: (np.zeros(s), np.zeros(s)), "Expected"),
 ]
 NAMES = {
     "14.1": "confusion", "14.2": "mean_iou", "14.3": "trimap", "14.4": "dice_loss",
     "14.5": "dice_gradient", "14.6": "run_lengths", "14.7": "roi_align", "14.8": "quality",
+    "14.9": "unet_maps",
+    "14.10": "band_accuracy",
+    "14.11": "phases",
 }  # fmt: skip

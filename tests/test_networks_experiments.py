@@ -66,6 +66,36 @@ def test_full_batches_follow_softmax_regression():
         np.testing.assert_allclose(trainer.model.get_weights()[0], weights, atol=1e-5)
 
 
+def test_a_schedule_gives_each_step_its_rate():
+    images, labels = examples()
+    trainer = Trainer(
+        lambda: linear(use_bias=False, kernel_initializer="zeros"),
+        *(images, labels),
+        batch_size=40,
+        optimizer=keras.optimizers.SGD,
+    )
+    rates, weights, target = [0.0, 0.5, 0.5, 0.1, 0.0, 0.3], np.zeros((3, 3)), np.eye(3)[labels]
+    for rate in rates:
+        gradient = images.T @ (softmax(images @ weights) - target) / len(images)
+        weights = weights - rate * gradient
+    for _ in range(2):  # a second run starts at the first rate again
+        trainer.run(seed=0, epochs=6, learning_rate=rates.__getitem__)
+        np.testing.assert_allclose(trainer.model.get_weights()[0], weights, atol=1e-5)
+
+
+def test_a_subset_is_all_that_a_run_sees():
+    images, labels = examples()
+    chosen = np.array([3, 5, 8, 13, 21, 34, 2, 1])
+    trainer = Trainer(linear, images, labels, batch_size=4, steps=2)
+    part = trainer.run(seed=1, epochs=5, learning_rate=0.1, subset=chosen).loss
+    weights = trainer.model.get_weights()
+    alone = Trainer(linear, images[chosen], labels[chosen], batch_size=4)
+    expected = alone.run(seed=1, epochs=5, learning_rate=0.1).loss
+    np.testing.assert_allclose(part, expected, rtol=1e-5)
+    np.testing.assert_allclose(weights[0], alone.model.get_weights()[0], rtol=1e-5, atol=1e-6)
+    assert not np.allclose(part, trainer.run(seed=1, epochs=5, learning_rate=0.1).loss)
+
+
 @pytest.mark.parametrize("jit", [False, True])
 def test_runs_repeat_and_leave_nothing_behind(jit):
     trainer = Trainer(busy, *examples(), batch_size=8, optimizer=keras.optimizers.Adam, jit=jit)
@@ -198,6 +228,9 @@ def test_examples_that_do_not_match_are_refused(message):
         ({"epochs": 0}, "epochs must be an integer >= 1, got 0"),
         ({"learning_rate": 0}, "learning_rate must be a positive number, got 0"),
         ({"learning_rate": "fast"}, "learning_rate must be a positive number, got 'fast'"),
+        ({"learning_rate": lambda t: -0.1}, "learning_rate must be a positive number, got -0.1"),
+        ({"subset": [1, 2]}, "subset must be at least 40 integers, got int64 of shape (2,)"),
+        ({"subset": np.arange(1, 41)}, "subset must lie from 0 to 39, got 40 at index 39"),
     ],
 )
 def test_arguments_of_a_run_are_checked(options, message):

@@ -27,7 +27,7 @@ def plain_nms(boxes, scores, threshold):
     while remaining:
         best, *rest = remaining
         kept.append(best)
-        remaining = [i for i in rest if box_iou(boxes[[best]], boxes[[i]])[0, 0] <= threshold]
+        remaining = [i for i in rest if (box_iou(boxes[[best]], boxes[[i]]) <= threshold).all()]
     return kept
 
 

@@ -64,6 +64,33 @@ def test_every_notebook_in_the_contents_exists():
         assert any((ROOT / name).with_suffix(s).exists() for s in (".md", ".ipynb")), name
 
 
+RELEASES = sorted((EXERCISES / "release").glob("*/*.ipynb"))
+
+
+@pytest.mark.parametrize(
+    "path", [*chapters(), *exercise_sources(), *RELEASES], ids=lambda p: f"{p.parts[-3]}-{p.stem}"
+)
+def test_every_common_program_opens_the_notebook_and_finds_its_kernel(path):
+    """JupyterLab, VS Code, Kaggle and Colab go by the format and by the kernel's name alone."""
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) >= (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec.language == notebook.metadata.language_info.name == "python"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    magics = [
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", [])
+        for line in cell.source.splitlines()
+        if line.lstrip().startswith(("%", "!"))
+    ]
+    assert magics == []  # nothing that needs a shell, an extension, or Colab itself
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert not re.search(r"^(?:from|import) google", code, flags=re.M)
+
+
 @pytest.mark.parametrize("path", exercise_sources(), ids=lambda p: p.stem)
 def test_exercises_are_complete(path):
     """Each exercise is a prompt, an answer, a visible and a hidden check, in this order."""

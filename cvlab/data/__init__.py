@@ -10,6 +10,7 @@ Random   only through a `numpy.random.Generator` argument
 """
 
 from cvlab.data.digits import Digits, digits
+from cvlab.data.patches import Patches, photograph_patches
 from cvlab.data.photographs import (
     Credit,
     center_crop,
@@ -26,6 +27,7 @@ __all__ = [
     "SHAPES",
     "Credit",
     "Digits",
+    "Patches",
     "Scenes",
     "center_crop",
     "credit",
@@ -34,6 +36,7 @@ __all__ = [
     "faces",
     "photograph",
     "photograph_names",
+    "photograph_patches",
     "photographs",
     "signed_distance",
 ]

@@ -146,7 +146,7 @@ _CHANNELS_LAST = Exercise(
 
 def _softmax(scores):
     """Divide by hand, one row at a time, with the largest score taken off."""
-    rows = [np.exp(np.float64(row) - max(row)) for row in scores]
+    rows = [np.exp(np.asarray(row, dtype=float) - max(row)) for row in scores]
     return np.array([row / sum(row) for row in rows])
 
 

@@ -454,6 +454,53 @@ _TRANSPOSED = Exercise(
 )
 
 
+# 02.12 does a layer commute with a shift?
+
+
+def _shift_errors(before, after, moved):
+    """All differences, column by column."""
+    columns = range(before.shape[1] - moved)
+    return np.array([before[:, c + moved] - after[:, c] for c in columns])
+
+
+def _pan(width, moved, border=0.0):
+    """Two views of one map; with a border the outermost columns differ, as with same padding."""
+    scene = _integers(3, width + moved)
+    before, after = scene[:, :width].copy(), scene[:, moved:].copy()
+    before[:, -1] -= border
+    after[:, 0] -= 2 * border
+    return before, after, moved
+
+
+_COMMUTES = Exercise(
+    reference=lambda *case: np.abs(_shift_errors(*case)).max(),
+    cases=[_pan(6, 2, border=0.5), _pan(5, 1, border=-1.0), (*_pan(6, 1)[:2], 3)],
+    hidden_cases=[_pan(9, 3, border=0.75), (*_pan(8, 2)[:2], 4)],
+    mistakes=[
+        (
+            lambda before, after, moved: np.abs(before - after).max(),
+            "Compared at the same place: that asks for invariance. Move the map along first.",
+        ),
+        (
+            lambda before, after, moved: np.abs(_shift_errors(after, before, moved)).max(),
+            "Moved the wrong way: the camera pans right, so the scene moves left.",
+        ),
+        (
+            lambda *case: np.abs(_shift_errors(*case)).mean(),
+            "This is the mean: one wrong column among many would hardly show. Take the largest.",
+        ),
+        (
+            lambda *case: _shift_errors(*case).max(),
+            "A difference below zero is a difference too: take absolute values.",
+        ),
+        (
+            lambda b, a, moved: np.abs(np.roll(b, -moved, 1) - a).max(),
+            "np.roll brings columns back in on the other side: compare only what both maps show.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "02.1": _SLIDE,
     "02.2": _OUTPUT_SIZE,
@@ -466,4 +513,5 @@ EXERCISES = {
     "02.9": _MERGE,
     "02.10": _DENSE,
     "02.11": _TRANSPOSED,
+    "02.12": _COMMUTES,
 }

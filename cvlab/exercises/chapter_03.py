@@ -531,6 +531,103 @@ _MASKED = Exercise(
 )
 
 
+# 03.11 how much of a place is left
+
+
+def _groups(outputs):
+    """Collect the places of each different output."""
+    found = {}
+    for place, row in enumerate(outputs):
+        found.setdefault(tuple(row), []).append(place)
+    return list(found.values())
+
+
+def _places_left(outputs, error=lambda e: np.sqrt(np.mean(e**2)), guess=np.mean):
+    groups = _groups(outputs)
+    errors = np.concatenate([np.array(group) - guess(group) for group in groups])
+    return len(groups), error(errors)
+
+
+def _maxima(places, window):
+    return np.eye(places).reshape(places, -1, window).max(-1)
+
+
+_PLACES = Exercise(
+    reference=_places_left,
+    cases=[
+        (_maxima(8, 4),),
+        (np.eye(7)[:, ::3],),
+        (np.array([[0.0, 1], [0, 1], [2, 0], [0, 1], [2, 0]]),),
+    ],
+    hidden_cases=[(_maxima(12, 3),), (np.eye(9)[:, 1::4],)],
+    mistakes=[
+        (
+            lambda outputs: (outputs.shape[1], _places_left(outputs)[1]),
+            "That is how many numbers an output has: count the different rows.",
+        ),
+        (
+            lambda outputs: _places_left(outputs, lambda e: np.mean(e**2)),
+            "This is the mean square: take the root at the end.",
+        ),
+        (
+            lambda outputs: _places_left(outputs, lambda e: np.abs(e).mean()),
+            "This is the mean absolute error: square before the mean, and take the root.",
+        ),
+        (
+            lambda outputs: _places_left(outputs, guess=lambda group: group[0]),
+            "That guesses the first of the places: their mean is nearer to all of them.",
+        ),
+        (
+            lambda o: (
+                len(_groups(o)),
+                np.mean([np.std(group) for group in _groups(o)]),
+            ),
+            "Every place counts once, not every output: most places may share one output.",
+        ),
+    ],
+)
+
+
+# 03.12 strided convolution, or convolution and pooling, on one budget
+
+
+def _one_budget(height, width, channels, filters, size, stride, places=None, area=None):
+    weights = (size**2 if area is None else area) * channels
+    if places is None:
+        places = len(range(0, height, stride)) * len(range(0, width, stride))
+    budget = height * width * weights * filters
+    return np.array([budget, budget // (places * weights)])
+
+
+_ONE_BUDGET = Exercise(
+    reference=_one_budget,
+    cases=[(8, 8, 3, 16, 3, 2), (7, 9, 4, 10, 3, 2), (12, 12, 1, 6, 5, 3)],
+    hidden_cases=[(13, 7, 2, 9, 3, 3), (5, 5, 8, 4, 1, 2)],
+    mistakes=[
+        (
+            lambda h, w, c, f, k, s: np.array([h * w * k * k * c * f, f * s * s]),
+            "That holds when the stride divides both sides: count the places with ceil.",
+        ),
+        (
+            lambda h, w, c, f, k, s: np.array([h * w * k * k * c * f, f * s]),
+            "The stride saves along both axes.",
+        ),
+        (
+            lambda h, w, c, f, k, s: np.array([k * k * c * f, f]),
+            "These are the weights: each is used at every place of the map.",
+        ),
+        (
+            lambda h, w, c, f, k, s: _one_budget(h, w, 1, f, k, s),
+            "The channels are missing: every filter has a kernel for each of them.",
+        ),
+        (
+            lambda h, w, c, f, k, s: _one_budget(h, w, c, f, k, s, places=(h // s) * (w // s)),
+            "Same padding rounds up: 7 pixels at stride 2 give 4 outputs.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "03.1": _MAXIMUM,
     "03.2": _HEADS,
@@ -542,4 +639,6 @@ EXERCISES = {
     "03.8": _MEAN_GRADIENT,
     "03.9": _MAX_GRADIENT,
     "03.10": _MASKED,
+    "03.11": _PLACES,
+    "03.12": _ONE_BUDGET,
 }

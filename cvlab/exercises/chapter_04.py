@@ -401,6 +401,67 @@ _DESIGN = Exercise(
     hidden_cases=[(60, 1, 6), (60, 2, 6), (7, 1, 3), (100, 4, 6)],
 )
 
+
+# 04.9 a model that was written down
+
+
+def _conv(kernel, strides=1, dilation=1):
+    return {"class_name": "Conv2D", "kernel": kernel, "strides": strides, "dilation": dilation}
+
+
+def _pool(pool, strides, kind="Max"):
+    return {"class_name": f"{kind}Pooling2D", "pool": pool, "strides": strides}
+
+
+def _model_field(layers, window=("kernel", "pool"), dilated=True, jump_first=False):
+    """Follow the last unit back, layer by layer."""
+    length, jump = 1, 1
+    for layer in reversed(layers):
+        size = max([1, *(layer.get(name, 1) for name in window)])
+        step = layer.get("strides", 1) if size > 1 or "kernel" in window else 1
+        spread = (size - 1) * (layer.get("dilation", 1) if dilated else 1)
+        length = length * step if jump_first else (length - 1) * step + 1
+        length, jump = length + spread, jump * step
+    return np.array([length, jump])
+
+
+_BLOCK = [_conv(3), {"class_name": "BatchNormalization"}, {"class_name": "ReLU"}, _pool(2, 2)]
+_WRITTEN = Exercise(
+    reference=_model_field,
+    cases=[
+        ([_conv(3), _conv(3, 2), _conv(3)],),
+        (_BLOCK + _BLOCK,),
+        ([_conv(5, 2, 1), _pool(3, 2, "Average"), _conv(3, 1, 2)],),
+    ],
+    hidden_cases=[
+        ([*_BLOCK, _conv(3, 1, 4), _pool(2, 2)],),
+        ([_pool(3, 1), _conv(7, 4), _pool(3, 2)],),
+    ],
+    mistakes=[
+        (
+            lambda layers: _model_field([x for x in layers if "kernel" in x]),
+            "A pooling is a window like any other: it adds to the field and to the jump.",
+        ),
+        (
+            lambda layers: _model_field([x | {"pool": 1} for x in layers]),
+            "A pooling is a window too: its stride counts, and so does its size.",
+        ),
+        (
+            lambda layers: _model_field(layers, dilated=False),
+            "The dilation is missing: it spreads the kernel over more pixels.",
+        ),
+        (
+            lambda layers: _model_field(layers, jump_first=True),
+            "Size uses the jump *before* the layer: change the jump last.",
+        ),
+        (
+            lambda layers: _model_field(layers)[::-1],
+            "Size first, then the jump.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "04.1": _PLAIN,
     "04.2": _RECURRENCE,
@@ -410,4 +471,5 @@ EXERCISES = {
     "04.6": _HOLES,
     "04.7": _WIDTH,
     "04.8": _DESIGN,
+    "04.9": _WRITTEN,
 }

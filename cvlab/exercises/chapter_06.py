@@ -436,6 +436,114 @@ _BACKWARD = Exercise(
     ],
 )
 
+
+# 06.9 measure a signal
+
+
+def _signal_sizes(x, kernels, normalize, axis=0, relu=True, last=True, measure=np.std):
+    """With `last` the ReLU comes after the normalization, else before it."""
+    sizes = []
+    for w in kernels:
+        x = np.einsum("ni,ij->nj", x, w)
+        if relu and not last:
+            x = x * (x > 0)
+        if normalize:
+            x = (x - x.mean(axis, keepdims=True)) / (x.var(axis, keepdims=True) + 1e-3) ** 0.5
+        if relu and last:
+            x = x * (x > 0)
+        sizes.append(measure(x))
+    return np.array(sizes)
+
+
+_SIGNAL_RNG = np.random.default_rng(69)
+
+
+def _chain(depth, normalize, images=6, units=4, scale=0.5):
+    kernels = scale * _SIGNAL_RNG.normal(size=(depth, units, units))
+    return _SIGNAL_RNG.normal(size=(images, units)), kernels, normalize
+
+
+_SIGNAL = Exercise(
+    reference=_signal_sizes,
+    cases=[_chain(3, False), _chain(3, True), _chain(2, True, scale=3.0)],
+    hidden_cases=[_chain(5, True, images=9), _chain(4, False, scale=1.5)],
+    mistakes=[
+        (
+            lambda x, kernels, normalize: _signal_sizes(x, kernels, normalize, axis=1),
+            "You normalized each image over its units: average over the batch, for each unit.",
+        ),
+        (
+            lambda x, kernels, normalize: _signal_sizes(x, kernels, normalize, relu=False),
+            "The ReLU is missing.",
+        ),
+        (
+            lambda x, kernels, normalize: _signal_sizes(x, kernels, normalize, last=False),
+            "The normalization stands before the ReLU.",
+        ),
+        (
+            lambda x, kernels, normalize: _signal_sizes(x, kernels, False),
+            "`normalize` is not used.",
+        ),
+        (
+            lambda x, kernels, normalize: _signal_sizes(x, kernels, True),
+            "Normalize only if `normalize` is true.",
+        ),
+        (
+            lambda x, kernels, normalize: _signal_sizes(x, kernels, normalize, measure=np.var),
+            "This is the variance: the standard deviation is its root.",
+        ),
+    ],
+)
+
+
+# 06.10 how far the inputs of a layer shifted
+
+
+def _input_shift(before, after, axis=0, size=None):
+    moves = np.asarray(after - before).mean(axis)
+    scale = before if size is None else size
+    return np.linalg.norm(moves) / np.sqrt(moves.size) / np.sqrt((scale**2).mean())
+
+
+def _epoch(images, units, shift):
+    start = _SIGNAL_RNG.normal(size=(images, units)) + 1
+    moves, noise = _SIGNAL_RNG.normal(size=units), _SIGNAL_RNG.normal(size=(images, units))
+    return start, start + shift * moves + noise
+
+
+_SHIFT = Exercise(
+    reference=_input_shift,
+    cases=[_epoch(5, 3, 2.0), _epoch(4, 6, 0.3), (np.ones((2, 2)), np.array([[0.0, 3], [2, 1]]))],
+    hidden_cases=[_epoch(8, 5, 1.0), _epoch(3, 7, 4.0)],
+    mistakes=[
+        (
+            lambda b, a: np.sqrt(np.mean((a - b) ** 2) / np.mean(b**2)),
+            "This is how far every single number moved: take the means over the images first.",
+        ),
+        (
+            lambda b, a: _input_shift(b, a, axis=1),
+            "These are the means of the images: a shift is about the means of the units.",
+        ),
+        (
+            lambda b, a: _input_shift(b, a, size=np.ones(1)),
+            "Divide by the size of the inputs: a large layer would seem to shift more.",
+        ),
+        (
+            lambda b, a: _input_shift(b, a, size=b.mean(0)),
+            "The size is that of all numbers in `before`, not that of their means.",
+        ),
+        (
+            lambda b, a: _input_shift(b, a) ** 2,
+            "This is the square: take the root.",
+        ),
+        (
+            lambda b, a: abs(np.mean(a) - np.mean(b)) / np.sqrt(np.mean(b**2)),
+            "Moves up and down would cancel: square the move of every unit before you average.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "06.1": _STATISTICS,
     "06.2": _FORWARD,
@@ -445,4 +553,6 @@ EXERCISES = {
     "06.6": _FOLD,
     "06.7": _GROUP,
     "06.8": _BACKWARD,
+    "06.9": _SIGNAL,
+    "06.10": _SHIFT,
 }

@@ -404,6 +404,112 @@ _BACKWARD = Exercise(
     ],
 )
 
+
+# 07.9 slow, stuck or overfitted?
+
+
+def _diagnose(shallow, deep, deep_test, wrong=0):
+    """`wrong` chooses a slip: 1 test losses, 2 the shallow curve, 3 the last step, 4 no falling."""
+    first, second = (deep_test if wrong == 1 else deep), (deep if wrong != 2 else shallow)
+    higher = first[-1] > 1.1 * shallow[-1]
+    falling = second[-1] < 0.9 * second[-2 if wrong == 3 else -6]
+    return (2 if falling and wrong != 4 else 3) if higher else int(deep_test[-1] > 1.1 * deep[-1])
+
+
+def _falling(start, factor, epochs=10):
+    return start * factor ** np.arange(epochs)
+
+
+_DIAGNOSE = Exercise(
+    reference=_diagnose,
+    cases=[
+        (_falling(2.0, 0.6), _falling(2.0, 0.95), _falling(2.1, 0.95)),
+        (_falling(2.0, 0.6), _falling(2.0, 0.99), _falling(2.0, 0.99)),
+        (_falling(1.0, 0.99), _falling(1.0, 0.5), _falling(1.5, 1.0)),
+        (_falling(1.0, 0.8), _falling(1.0, 0.8), _falling(1.05, 0.8)),
+        (_falling(2.0, 0.5), _falling(2.0, 0.8), _falling(2.0, 0.8)),
+    ],
+    hidden_cases=[
+        (_falling(2.0, 0.9), _falling(2.3, 0.96, 12), _falling(9.0, 1.0, 12)),
+        (_falling(2.0, 0.7), _falling(1.9, 0.995), _falling(1.9, 0.995)),
+        (_falling(0.5, 0.7), _falling(0.5, 0.7), _falling(0.5, 0.9)),
+    ],
+    mistakes=[
+        (
+            lambda s, d, t: _diagnose(s, d, t, 1),
+            "Degradation is a *training* loss that is too high: compare training with training.",
+        ),
+        (
+            lambda s, d, t: _diagnose(s, d, t, 2),
+            "Is the *deep* network's loss still falling? That of the shallow one does not matter.",
+        ),
+        (
+            lambda s, d, t: _diagnose(s, d, t, 3),
+            "One epoch is too short a look: compare with the loss five epochs before.",
+        ),
+        (
+            lambda s, d, t: _diagnose(s, d, t, 4),
+            "A curve that is still falling cannot tell slow from stuck.",
+        ),
+    ],
+)
+
+
+# 07.10 read an ablation
+
+
+def _contributions(accuracy, gain=lambda w, o: np.mean(w - o), clear=lambda w, o: min(w) > max(o)):
+    """Go through the pairs one by one."""
+    rows = []
+    for axis in range(3):
+        on, off = np.take(accuracy, 1, axis), np.take(accuracy, 0, axis)
+        pairs = [(on[i], off[i]) for i in np.ndindex(2, 2)]
+        rows.append([np.mean([gain(*p) for p in pairs]), sum(clear(*p) for p in pairs)])
+    return np.array(rows, float)
+
+
+def _last_pairs(mean):
+    """Take each part from the full network."""
+    return mean[1, 1, 1] - np.array([mean[0, 1, 1], mean[1, 0, 1], mean[1, 1, 0]])
+
+
+_ABLATION_RNG = np.random.default_rng(70)
+
+
+def _ablation(seeds):
+    base = np.add.outer(np.add.outer([0.0, 0.3], [0.0, 0.4]), [0.05, 0.0])
+    return (base[..., np.newaxis] + 0.25 * _ABLATION_RNG.random((2, 2, 2, seeds))).round(2)
+
+
+_CONTRIBUTIONS = Exercise(
+    reference=_contributions,
+    cases=[(_ablation(3),), (_ablation(3),), (_ablation(2),)],
+    hidden_cases=[(_ablation(4),), (_ablation(3),)],
+    mistakes=[
+        (
+            lambda a: _contributions(1 - a),
+            "The gain is with minus without.",
+        ),
+        (
+            lambda a: np.column_stack([_last_pairs(a.mean(-1)), _contributions(a)[:, 1]]),
+            "That is one pair only, the full network with and without the part: there are four.",
+        ),
+        (
+            lambda a: _contributions(a, clear=lambda w, o: np.mean(w) > np.mean(o)),
+            "Means do not make a pair clear: the worst run with must beat the best run without.",
+        ),
+        (
+            lambda a: _contributions(a, clear=lambda w, o: max(w) > min(o)),
+            "Compare the worst run with the part and the best run without it.",
+        ),
+        (
+            lambda a: _contributions(a).T,
+            "One row for each part: the result is transposed.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "07.1": _LOUDNESS,
     "07.2": _PATHS,
@@ -413,4 +519,6 @@ EXERCISES = {
     "07.6": _FORWARD,
     "07.7": _COUNT,
     "07.8": _BACKWARD,
+    "07.9": _DIAGNOSE,
+    "07.10": _CONTRIBUTIONS,
 }

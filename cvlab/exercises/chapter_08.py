@@ -10,6 +10,9 @@ A mistake is a function of the same arguments: what it returns is what the slip 
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import comb
+
 import numpy as np
 
 from cvlab.check import Exercise
@@ -417,6 +420,48 @@ _DESIGN = Exercise(
     hidden_cases=[(96, 128, 6, 100, 70_000, 4_500_000), (28, 16, 7, 7, 2_000, 150_000)],
 )
 
+
+# 08.9 clear winners, and how many chance gives
+
+
+def _clear_wins(runs, wins=lambda a, b: min(a) > max(b), pairs=None, orders=2):
+    found = [sorted(pair, key=np.mean) for pair in combinations(runs.tolist(), 2)]
+    seeds = runs.shape[1]
+    chance = orders / comb(2 * seeds, seeds)
+    return np.array([sum(wins(b, a) for a, b in found), chance * (pairs or len(found))])
+
+
+def _runs(blocks, seeds, spread):
+    rng = np.random.default_rng(blocks * 10 + seeds)
+    centre = np.linspace(0.8, 0.95, blocks)[:, np.newaxis]
+    return centre + spread * rng.random((blocks, seeds))
+
+
+_CLEAR_WINS = Exercise(
+    reference=_clear_wins,
+    cases=[(_runs(4, 3, 0.08),), (_runs(5, 2, 0.1),), (_runs(3, 4, 0.2),)],
+    hidden_cases=[(_runs(8, 3, 0.1),), (_runs(6, 2, 0.15),)],
+    mistakes=[
+        (
+            lambda runs: _clear_wins(runs, lambda a, b: np.mean(a) > np.mean(b)),
+            "Every pair has a better mean: a clear winner is better with all of its runs.",
+        ),
+        (
+            lambda runs: _clear_wins(runs, orders=1),
+            "Either of the two can win by chance: count both.",
+        ),
+        (
+            lambda runs: _clear_wins(runs, pairs=len(runs) * (len(runs) - 1)),
+            "Each pair counts once: blocks × (blocks - 1) / 2 of them.",
+        ),
+        (
+            lambda runs: _clear_wins(runs, pairs=1),
+            "That is the chance for one pair: multiply by the number of pairs.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "08.1": _VGG,
     "08.2": _INCEPTION,
@@ -426,4 +471,5 @@ EXERCISES = {
     "08.6": _PARETO,
     "08.7": _LOST,
     "08.8": _DESIGN,
+    "08.9": _CLEAR_WINS,
 }

@@ -473,6 +473,123 @@ _ASCENT = Exercise(
     ],
 )
 
+
+# 10.9 how far a change moves the features
+
+
+def _distance(a, b):
+    return sum((a - b) ** 2) ** 0.5
+
+
+def _how_far(features, changed, distance=_distance, others=None, everything=False):
+    moved = [distance(f, g) for f, g in zip(features, changed, strict=True)]
+    others = features if others is None else others
+    pairs = [(i, j) for i, j in np.ndindex(len(features), len(features)) if everything or i != j]
+    apart = [distance(features[i], others[j]) for i, j in pairs]
+    return np.mean(moved) / np.mean(apart)
+
+
+def _moved(images, channels, size, seed):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(images, channels))
+    return features, features + size * rng.normal(size=(images, channels))
+
+
+_HOW_FAR = Exercise(
+    reference=_how_far,
+    cases=[_moved(4, 3, 0.2, 90), _moved(5, 2, 1.0, 91), _moved(3, 6, 0.7, 92)],
+    hidden_cases=[_moved(6, 4, 0.4, 93), _moved(2, 5, 0.3, 94)],
+    mistakes=[
+        (
+            lambda f, g: _how_far(f, g, everything=True),
+            "An image is no other photograph than itself: leave the zeros on the diagonal out.",
+        ),
+        (
+            lambda f, g: np.mean([_distance(*pair) for pair in zip(f, g, strict=True)]),
+            "The unit is missing: divide by the mean distance of different photographs.",
+        ),
+        (
+            lambda f, g: _how_far(f, g, lambda a, b: sum((a - b) ** 2)),
+            "These are squared distances: take the root of each before the mean.",
+        ),
+        (
+            lambda f, g: _how_far(f, g, others=g),
+            "The yardstick is between unchanged photographs.",
+        ),
+        (
+            lambda f, g: _how_far(f, g, lambda a, b: sum(abs(a - b))),
+            "Distances are Euclidean: the root of the sum of squares.",
+        ),
+    ],
+)
+
+
+# 10.10 the control
+
+
+def _likeness(maps, size=abs, itself=False, dead=None):
+    """Go through the pairs one by one; `dead` is what a constant channel's correlation counts."""
+    found = []
+    for i, j in np.ndindex(maps.shape[1], maps.shape[1]):
+        a, b = maps[:, i] - maps[:, i].mean(), maps[:, j] - maps[:, j].mean()
+        length = np.sqrt((a @ a) * (b @ b))
+        if (i != j or itself) and (length > 0 or dead is not None):
+            found.append(size(a @ b / length) if length > 0 else dead)
+    return np.mean(found)
+
+
+def _against(trained, controls, count=None, **options):
+    mine = _likeness(trained, **options)
+    larger = sum(_likeness(maps, **options) > mine for maps in controls)
+    return np.array([mine, larger if count is None else count(larger, len(controls))])
+
+
+def _maps(positions, channels, shared, seeds=None):
+    """Channels that share a part, and one that is constant."""
+    shape = (positions, channels) if seeds is None else (seeds, positions, channels)
+    maps = _CONTROL_RNG.normal(size=shape)
+    maps = maps + shared * _CONTROL_RNG.choice([-1, 1], channels) * maps[..., :1]
+    maps[..., -1] = 2.0
+    return maps
+
+
+_CONTROL_RNG = np.random.default_rng(100)
+_CONTROL = Exercise(
+    reference=_against,
+    cases=[
+        (_maps(8, 4, 0.5), _maps(8, 4, 0.8, 3)),
+        (_maps(6, 5, 0.2), _maps(6, 5, 0.4, 4)),
+        (_maps(9, 4, 1.0), _maps(9, 4, 0.3, 3)),
+    ],
+    hidden_cases=[
+        (_maps(7, 5, 0.6), _maps(7, 5, 0.7, 5)),
+        (_maps(10, 4, 0.3), _maps(10, 4, 1.0, 3)),
+    ],
+    mistakes=[
+        (
+            lambda t, c: _against(t, c, size=float),
+            "Opposite channels are alike too: take the absolute value of each correlation.",
+        ),
+        (
+            lambda t, c: _against(t, c, itself=True),
+            "A channel correlates with itself by 1: count pairs of different channels only.",
+        ),
+        (
+            lambda t, c: _against(t, c, dead=0.0),
+            "A constant channel has no correlation: leave it out, do not count it as 0.",
+        ),
+        (
+            lambda t, c: _against(t, c, count=lambda larger, seeds: seeds - larger),
+            "Count the controls whose channels are *more* alike than the trained ones.",
+        ),
+        (
+            lambda t, c: _against(t, c, count=lambda larger, seeds: larger / seeds),
+            "The number of seeds is asked for, not their share.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "10.1": _PICTURE,
     "10.2": _BRIGHTNESS,
@@ -482,4 +599,6 @@ EXERCISES = {
     "10.6": _NEIGHBOURS,
     "10.7": _KEPT,
     "10.8": _ASCENT,
+    "10.9": _HOW_FAR,
+    "10.10": _CONTROL,
 }

@@ -495,6 +495,59 @@ _RANKS = Exercise(
     ],
 )
 
+
+# 11.9 a region against control places
+
+
+def _as_harmful(whole, covered, controls, worse=lambda fall, mine: fall >= mine):
+    return np.array(
+        [
+            sum(worse(w - c, w - mine) for c in row) / len(row)
+            for w, mine, row in zip(whole, covered, controls, strict=True)
+        ]
+    )
+
+
+def _covers(pictures, places):
+    """Scores in whole numbers, so that ties occur; for the last picture covering helps."""
+    whole = _COVER_RNG.integers(5, 12, pictures).astype(float)
+    covered = whole - _COVER_RNG.integers(0, 4, pictures)
+    covered[-1] = whole[-1] + 1
+    controls = whole[:, np.newaxis] - _COVER_RNG.integers(-2, 4, (pictures, places))
+    controls[:, 0] = covered
+    return whole, covered, controls
+
+
+_COVER_RNG = np.random.default_rng(119)
+_AS_HARMFUL = Exercise(
+    reference=_as_harmful,
+    cases=[_covers(3, 5), _covers(2, 8), _covers(4, 4)],
+    hidden_cases=[_covers(5, 10), _covers(3, 7)],
+    mistakes=[
+        (
+            lambda w, c, k: _as_harmful(w, c, k, lambda fall, mine: fall > mine),
+            "A control that does exactly as much harm counts too.",
+        ),
+        (
+            lambda w, c, k: 1 - _as_harmful(w, c, k),
+            "That is the share of places that do *less* harm.",
+        ),
+        (
+            lambda w, c, k: _as_harmful(w, c, k, lambda fall, mine: fall <= mine),
+            "The sign is turned: a fall is the whole picture's score minus the covered one's.",
+        ),
+        (
+            lambda w, c, k: _as_harmful(w, c, k, lambda fall, mine: abs(fall) >= abs(mine)),
+            "A gain is no fall: covering may help, so keep the sign.",
+        ),
+        (
+            lambda w, c, k: np.mean(_as_harmful(w, c, k)),
+            "One share for each picture: average over the places only.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "11.1": _WEIGHTS,
     "11.2": _MAP,
@@ -504,4 +557,5 @@ EXERCISES = {
     "11.6": _CAM,
     "11.7": _POINTING,
     "11.8": _RANKS,
+    "11.9": _AS_HARMFUL,
 }

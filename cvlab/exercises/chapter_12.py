@@ -400,6 +400,56 @@ _JUDGES = Exercise(
     hidden_cases=[((100, 100, 300, 200),), ((0, 0, 1, 1),)],
 )
 
+
+# 12.9 plan an annotation
+
+
+def _annotation_plan(images, objects, seconds, sigma, iou, people=2, side=None):
+    """Solve the formula by halving an interval."""
+    low, high = 1e-6, 1e7
+    for _ in range(200):
+        middle = (low + high) / 2
+        rho = 4 * sigma / np.sqrt(np.pi) / middle
+        low, high = (middle, high) if (1 - rho) / (1 + rho) < iou else (low, middle)
+    hours = sum(people * objects * seconds for _ in range(images)) / 60 / 60
+    return np.array([hours, high if side is None else side])
+
+
+_PLAN = Exercise(
+    reference=_annotation_plan,
+    cases=[(1000, 3, 7, 1.0, 0.95), (200, 1, 35, 2.0, 0.5), (50, 10, 12, 0.5, 0.8)],
+    hidden_cases=[(500, 2, 20, 1.5, 0.9), (80, 4, 7, 3.0, 0.75)],
+    mistakes=[
+        (
+            lambda i, o, t, s, iou: _annotation_plan(i, o, t, s, iou, people=1),
+            "Two people box every photograph.",
+        ),
+        (
+            lambda i, o, t, s, iou: _annotation_plan(i, o, t, s, iou) * [60, 1],
+            "These are minutes: an hour has 3600 seconds.",
+        ),
+        (
+            lambda i, o, t, s, iou: _annotation_plan(
+                i, o, t, s, iou, side=4 * s / np.sqrt(np.pi) / (1 - iou)
+            ),
+            "1 - ρ is not the IoU: solve (1 - ρ) / (1 + ρ) = iou for ρ.",
+        ),
+        (
+            lambda i, o, t, s, iou: _annotation_plan(
+                i, o, t, s, iou, side=s * (1 + iou) / (1 - iou)
+            ),
+            "The factor 4 / √π is missing: four edges, and the difference of two errors.",
+        ),
+        (
+            lambda i, o, t, s, iou: _annotation_plan(
+                i, o, t, s, iou, side=4 * s / np.sqrt(np.pi) * (1 - iou) / (1 + iou)
+            ),
+            "A stricter agreement needs a *larger* object: divide by ρ.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "12.1": _FORMATS,
     "12.2": _OVERLAP,
@@ -409,4 +459,5 @@ EXERCISES = {
     "12.6": _EXPECTATION,
     "12.7": _GRADIENT,
     "12.8": _JUDGES,
+    "12.9": _PLAN,
 }

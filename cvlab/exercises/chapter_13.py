@@ -555,6 +555,69 @@ _SWITCHES = Exercise(
     ],
 )
 
+
+# 13.11 false detections, sorted by cause
+
+
+def _causes(overlap, detected, true, hit, order=(0, 1, 2, 3), only_false=True, best=True):
+    """Ask the questions in an order; `best` looks at all objects, not at the nearest alone."""
+    same = np.equal.outer(detected, true)
+    seen = overlap if best else np.where(overlap == overlap.max(1, keepdims=True), overlap, 0)
+    own, other = np.where(same, seen, 0).max(1), np.where(same, 0, seen).max(1)
+    questions = [own >= 0.5, other >= 0.5, own >= 0.1, other >= 0.1]
+    left = ~hit if only_false else np.ones(len(hit), bool)
+    counts = np.zeros(5)
+    for cause in order:
+        counts[cause] = np.sum(left & questions[cause])
+        left = left & ~questions[cause]
+    counts[4] = left.sum()
+    return counts
+
+
+def _detections(count, objects, seed):
+    rng = np.random.default_rng(seed)
+    overlap = rng.choice([0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.6], (count, objects))
+    return overlap, rng.integers(0, 2, count), rng.integers(0, 2, objects), rng.random(count) < 0.3
+
+
+_CAUSES = Exercise(
+    reference=_causes,
+    cases=[
+        (
+            np.array([[0.8, 0], [0.6, 0.1], [0, 0.7], [0.3, 0.1], [0, 0.2], [0.2, 0.6]]),
+            np.array([0, 0, 0, 0, 0, 0]),
+            np.array([0, 1]),
+            np.array([True, False, False, False, False, False]),
+        ),
+        _detections(9, 3, 131),
+        _detections(12, 2, 132),
+    ],
+    hidden_cases=[_detections(15, 3, 133), _detections(10, 4, 134)],
+    mistakes=[
+        (
+            lambda *case: _causes(*case, only_false=False),
+            "Right detections have no cause: leave the hits out.",
+        ),
+        (
+            lambda *case: _causes(*case, order=(0, 2, 1, 3)),
+            "A class error comes before a localization error: the first rule that fits counts.",
+        ),
+        (
+            lambda *case: _causes(*case, order=(1, 0, 3, 2)),
+            "Ask for the detection's own class first.",
+        ),
+        (
+            lambda *case: _causes(*case, best=False),
+            "The object that it overlaps most is not the only one: look at the best of each kind.",
+        ),
+        (
+            lambda *case: _causes(*case) / max(1, np.sum(~case[3])),
+            "How many, not which share.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "13.1": _WINDOW,
     "13.2": _PREDICTIONS,
@@ -566,4 +629,5 @@ EXERCISES = {
     "13.8": _HITS,
     "13.9": _AREA,
     "13.10": _SWITCHES,
+    "13.11": _CAUSES,
 }

@@ -480,6 +480,159 @@ _PANOPTIC = Exercise(
 )
 
 
+# 14.9 the maps of a U-Net
+
+
+def _unet_maps(side, filters, joined=lambda up, skip: up + skip, halved=True, joins=True):
+    down = []
+    for width in filters:
+        down.append((side, width))
+        side = side // 2 if halved else side
+    up = []
+    for here, width in down[-2::-1]:
+        up += [(here, joined(width, width))] * joins + [(here, width)]
+    return np.array(down + up)
+
+
+_UNET = Exercise(
+    reference=_unet_maps,
+    cases=[(32, (8, 16, 32)), (64, (4, 6)), (48, (10, 20, 30, 40))],
+    hidden_cases=[(128, (16, 32, 64, 128)), (16, (3, 5, 7))],
+    mistakes=[
+        (
+            lambda side, filters: _unet_maps(side, filters, joined=lambda up, skip: up),
+            "A skip is concatenated, not added: the channels of both maps are there.",
+        ),
+        (
+            lambda side, filters: _unet_maps(side, filters, joins=False),
+            "Two shapes for each level on the way up: the concatenation is missing.",
+        ),
+        (
+            lambda side, filters: _unet_maps(side, filters, halved=False),
+            "Between levels height and width are halved.",
+        ),
+        (
+            lambda side, filters: _unet_maps(side, filters, joined=lambda up, skip: 3 * skip),
+            "The transposed convolution already gives the map the filters of the level above.",
+        ),
+        (
+            lambda side, filters: _unet_maps(side, filters)[: 2 * len(filters) - 1],
+            "The way up is not complete: two shapes for every level but the middle.",
+        ),
+    ],
+)
+
+
+# 14.10 accuracy in the band along an outline
+
+
+def _band(truth, corners=False, border=False, sides=(0, 1)):
+    """Ask every pixel for its neighbours."""
+    band = np.zeros(truth.shape, bool)
+    for i, j in np.ndindex(truth.shape):
+        for u, v in np.ndindex(3, 3):
+            p, q = i + u - 1, j + v - 1
+            near = corners or u == 1 or v == 1
+            inside = 0 <= p < len(truth) and 0 <= q < truth.shape[1]
+            other = truth[p, q] != truth[i, j] if inside else border
+            band[i, j] |= near and other and truth[i, j] in sides
+    return band
+
+
+def _band_accuracy(truth, prediction, swap=False, band_of="truth", **options):
+    band = _band(truth if band_of == "truth" else prediction, **options)
+    right = (truth == prediction).astype(float)
+    scores = [(right * part).sum() / part.sum() for part in (band, ~band)]
+    return np.array(scores[::-1] if swap else scores)
+
+
+def _outline(height, width, box, flips, seed):
+    truth = np.zeros((height, width), int)
+    truth[box[0] : box[1], box[2] : box[3]] = 1
+    noise = np.random.default_rng(seed).random(truth.shape) < flips
+    return truth, np.where(noise, 1 - truth, truth)
+
+
+_BAND = Exercise(
+    reference=_band_accuracy,
+    cases=[
+        _outline(8, 9, (2, 6, 3, 8), 0.3, 1),
+        _outline(10, 8, (0, 5, 2, 7), 0.2, 2),
+        _outline(9, 9, (3, 9, 0, 6), 0.4, 3),
+    ],
+    hidden_cases=[_outline(12, 11, (1, 9, 2, 8), 0.25, 4), _outline(8, 12, (0, 6, 4, 12), 0.3, 5)],
+    mistakes=[
+        (
+            lambda t, p: _band_accuracy(t, p, swap=True),
+            "First the band, then elsewhere.",
+        ),
+        (
+            lambda t, p: _band_accuracy(t, p, corners=True),
+            "Neighbours along an edge only: above, below, left and right.",
+        ),
+        (
+            lambda t, p: _band_accuracy(t, p, border=True),
+            "Where the image ends is no outline: only neighbours inside the image count.",
+        ),
+        (
+            lambda t, p: _band_accuracy(t, p, sides=(1,)),
+            "The band lies on both sides of the outline: background pixels belong to it too.",
+        ),
+        (
+            lambda t, p: _band_accuracy(t, p, band_of="prediction"),
+            "The outline is that of the truth: a prediction cannot choose where it is judged.",
+        ),
+    ],
+)
+
+
+# 14.11 the checkerboard of a constant
+
+
+def _phases(kernel, stride, weight=lambda k: k, first=0):
+    """Paint a long row, and read one period in the middle."""
+    kernel = weight(np.asarray(kernel))
+    count = 4 * len(kernel)
+    row = np.zeros(count * stride + len(kernel))
+    for i in range(count):
+        row[i * stride : i * stride + len(kernel)] += kernel
+    start = count // 2 * stride + first
+    return row[start : start + stride], np.full(stride, kernel.sum())
+
+
+_PHASES = Exercise(
+    reference=_phases,
+    cases=[
+        (np.array([1.0, 2.0, 4.0]), 2),
+        (np.array([1.0, -1.0, 3.0, 2.0]), 2),
+        (np.array([2.0, 1.0, 0.0, 5.0, 1.0]), 3),
+    ],
+    hidden_cases=[(np.array([3.0, 1.0, 4.0, 1.0, 5.0]), 2), (np.array([1.0, 2.0, 0.0, 7.0]), 3)],
+    mistakes=[
+        (
+            lambda k, s: _phases(k, s, np.ones_like),
+            "That is how often each place is covered: the weights that meet there must be added.",
+        ),
+        (
+            lambda k, s: _phases(k, s)[::-1],
+            "The two results are swapped: first the transposed convolution.",
+        ),
+        (
+            lambda k, s: _phases(k, s, lambda kernel: kernel[::-1]),
+            "The kernel came out reversed: painting writes it as it stands.",
+        ),
+        (
+            lambda k, s: (_phases(k, s)[0], _phases(k, s)[0]),
+            "After repeating, every place meets the whole kernel: the second result is constant.",
+        ),
+        (
+            lambda k, s: (np.full(s, np.sum(k)), np.full(s, np.sum(k))),
+            "A kernel begins only every `stride` places, so a place meets some weights, not all.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "14.1": _CONFUSION,
     "14.2": _MEAN_IOU,
@@ -489,4 +642,7 @@ EXERCISES = {
     "14.6": _RUNS,
     "14.7": _ROI,
     "14.8": _PANOPTIC,
+    "14.9": _UNET,
+    "14.10": _BAND,
+    "14.11": _PHASES,
 }

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cvlab._validate import float_array, integer
+from cvlab._validate import float_array, integer, refuse
 
 
 class History(NamedTuple):
@@ -119,9 +119,10 @@ class Trainer:
         *,
         seed: int,
         epochs: int,
-        learning_rate: float,
+        learning_rate: float | Callable[[int], float],
         prepare: Callable[[keras.Model], Any] | None = None,
         observe: Callable[[keras.Model], Any] | None = None,
+        subset: np.ndarray | None = None,
     ) -> History:
         """Train a new copy of the network and return its curves.
 
@@ -129,12 +130,14 @@ class Trainer:
         ----------
         seed : int
         epochs : int
-        learning_rate : float
-            Positive.
+        learning_rate : float or callable
+            Positive; or a schedule, a function of the steps taken so far.
         prepare : callable, optional
             ``prepare(model)`` may change the initial weights, before anything else happens.
         observe : callable, optional
             ``observe(model)`` is called before the first and after every epoch.
+        subset : int array, optional
+            Numbers of the examples to train on, enough for an epoch; by default all.
 
         Returns
         -------
@@ -148,9 +151,9 @@ class Trainer:
             class.
         """
         seed, epochs = integer(seed, "seed", 0), integer(epochs, "epochs", 1)
-        if not (isinstance(learning_rate, Real) and learning_rate > 0):
-            raise ValueError(f"learning_rate must be a positive number, got {learning_rate!r}")
-        self._start(seed, learning_rate)
+        rates = _rates(learning_rate, epochs * self.steps)
+        examples = self._chosen(subset)
+        self._start(seed, rates[0])
         if prepare is not None:
             prepare(self.model)
         rng = np.random.default_rng(seed)
@@ -160,13 +163,27 @@ class Trainer:
                 observed.append(observe(self.model))
             if epoch == epochs:
                 break
-            order = rng.permutation(len(self._images))[: self.steps * self.batch_size]
+            order = rng.permutation(examples)[: self.steps * self.batch_size]
             for batch in order.reshape(self.steps, self.batch_size):
+                if rates[len(losses)] != rates[len(losses) - 1]:
+                    self._optimizer.learning_rate = rates[len(losses)]
                 loss, hit = self._step(tf.constant(batch))
                 losses.append(loss)
                 hits.append(hit)
         curves = (tf.stack(values).numpy().reshape(epochs, -1) for values in (losses, hits))
         return History(*curves, observed)
+
+    def _chosen(self, subset):
+        """Return the numbers of the examples of a run."""
+        count, needed = len(self._images), self.steps * self.batch_size
+        subset = np.arange(count) if subset is None else np.asarray(subset)
+        if subset.ndim != 1 or subset.dtype.kind not in "iu" or len(subset) < needed:
+            raise ValueError(
+                f"subset must be at least {needed} integers, "
+                f"got {subset.dtype} of shape {subset.shape}"
+            )
+        refuse((subset < 0) | (subset >= count), subset, f"subset must lie from 0 to {count - 1}")
+        return subset
 
     def _start(self, seed, learning_rate):
         """Give model and optimizer the state of new ones; make them at the first call."""
@@ -240,6 +257,16 @@ def evaluate(
         for variable, value in zip(model.non_trainable_variables, before, strict=True):
             variable.assign(value)
     return Score(float(_cross_entropy(labels, scores)), float(_accuracy(labels, scores)))
+
+
+def _rates(learning_rate, steps):
+    """Return the learning rate of each step; a schedule may begin or end at 0."""
+    scheduled = callable(learning_rate)
+    rates = [learning_rate(step) if scheduled else learning_rate for step in range(steps)]
+    for rate in rates:
+        if not (isinstance(rate, Real) and (rate > 0 or (scheduled and rate == 0))):
+            raise ValueError(f"learning_rate must be a positive number, got {rate!r}")
+    return rates
 
 
 def _cross_entropy(labels, scores):
