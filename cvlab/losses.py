@@ -200,8 +200,8 @@ def squared_error(truth: np.ndarray, predicted: np.ndarray) -> Loss:
 def smooth_l1(truth: np.ndarray, predicted: np.ndarray, *, delta: float = 1.0) -> Loss:
     """Squared for errors below `delta`, absolute for those above.
 
-    With the error d it is d^2 / (2 delta) if |d| <= delta, else |d| - delta / 2 (Girshick 2015,
-    arXiv:1504.08083, equation 3, for delta = 1). Times delta it is the Huber loss of Keras.
+    With the size d of the error it is d^2 / (2 delta) if d <= delta, else d - delta / 2 (Girshick
+    2015, arXiv:1504.08083, equation 3, for delta = 1). Times delta it is the Huber loss of Keras.
 
     Parameters
     ----------
