@@ -60,7 +60,8 @@ for (const listing of document.querySelectorAll("pre")) {
 """
 # The theme lets the keyboard reach what scrolls a moment after the window has changed.
 REACHABLE = """
-return [...document.querySelectorAll("pre, mjx-container[display=true]")].every(
+const scrolling = "pre, mjx-container[display=true], .pst-scrollable-table-container";
+return [...document.querySelectorAll(scrolling)].every(
   e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0);
 """
 AUDIT = """
