@@ -122,7 +122,7 @@ class Browser:
         """Run a script on the page and return its value."""
         return self.driver.execute_script(text)
 
-    def wait_for(self, condition: str, seconds: float = 5) -> bool:
+    def wait_for(self, condition: str, seconds: float = 10) -> bool:
         """Run a script until it returns something true, and say whether it did."""
         for _ in range(round(seconds * 20)):
             if self.script(condition):
@@ -146,7 +146,7 @@ class Browser:
 
     def audit(self, rules: tuple[str, ...] = ()) -> list[str]:
         """Return axe-core's findings on a thin page, by some rules or all, but for minor ones."""
-        self.wait_for(REACHABLE, seconds=2)
+        self.wait_for(REACHABLE)
         return self.driver.execute_async_script(AUDIT, list(rules))
 
     def pdf(self, **options) -> bytes:
