@@ -1,7 +1,8 @@
 """Every address that depends on where the book is kept, from `_config.yml` alone.
 
-In pages: ``{repo}`text <path>` `` for a file, ``{colab}`text <path>` `` for a notebook, and
-``{site}`text <path>` `` for what is published beside the pages.
+In pages: ``{repo}`text <path>` `` for a file, ``{colab}`text <path>` `` and
+``{kaggle}`text <path>` `` for a notebook, and ``{site}`text <path>` `` for what is published beside
+the pages.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ SOURCE, RELEASE = "book/exercises/source/", "book/exercises/release/"
 
 
 def add_link_roles(app: Sphinx, config) -> None:
-    """Define the roles `repo`, `colab` and `site`."""
+    """Define the roles `repo`, `colab`, `kaggle` and `site`."""
     options = config.html_theme_options
     url, branch = options["repository_url"].rstrip("/"), options["repository_branch"]
     colab = options["launch_buttons"]["colab_url"].rstrip("/")
@@ -23,6 +24,7 @@ def add_link_roles(app: Sphinx, config) -> None:
     config.extlinks = {
         "repo": (f"{url}/blob/{branch}/%s", "%s"),
         "colab": (f"{colab}/github/{slug}/blob/{branch}/%s", "%s"),
+        "kaggle": (f"https://www.kaggle.com/kernels/welcome?src={url}/blob/{branch}/%s", "%s"),
         "site": (f"{config.html_baseurl}%s", "%s"),
     }
 
