@@ -1,4 +1,8 @@
-"""Pooling against TensorFlow, eager, on tensors made beforehand; float32, 8 of 56x56x64."""
+"""Pooling against TensorFlow, eager, on tensors made beforehand; float32, 8 of 56x56x64.
+
+Below each forward pass of a maximum stand the calls of `np.maximum` that it contains, alone, into
+arrays made beforehand: what these take more than the peer is NumPy's, not the function's.
+"""
 
 import sys
 
@@ -6,7 +10,7 @@ import _ratio  # first: it sets the number of threads
 import numpy as np
 import tensorflow as tf
 
-from cvlab.pooling import avg_pool2d, max_pool2d
+from cvlab.pooling import _views, avg_pool2d, max_pool2d
 from cvlab.pooling_gradients import avg_pool2d_backward, max_pool2d_backward
 
 IMAGES = (8, 56, 56, 64)
@@ -35,6 +39,21 @@ def pools(kind, window, stride, padding):
     )
 
 
+def maxima(x, window, stride):
+    """Return a function that does the maxima of an unpadded max pooling and nothing else."""
+    steps = []
+    for axis in (1, 2):
+        pixels = _views(x, axis, window, stride)
+        x = np.empty_like(pixels[0])
+        steps += [(pixels[0], pixels[1], x)] + [(x, pixel, x) for pixel in pixels[2:]]
+
+    def run():
+        for one, other, result in steps:
+            np.maximum(one, other, out=result)
+
+    return run
+
+
 def compare_layer(kind, window, stride, padding, forward_limit, both_limit) -> list[_ratio.Row]:
     """Return the rows of a layer: forward, and forward with backward against the eager tape."""
     forward, backward, peer = pools(kind, window, stride, padding)
@@ -55,10 +74,14 @@ def compare_layer(kind, window, stride, padding, forward_limit, both_limit) -> l
 
     np.testing.assert_allclose(ours(), tape(), rtol=1e-5, atol=1e-6)
     name = f"{kind} {window}x{window} / {stride} {padding}"
-    return [
+    rows = [
         _ratio.compare(f"forward {name}", lambda: forward(x), lambda: peer(tensor), forward_limit),
         _ratio.compare(f"forward + backward {name}", ours, tape, both_limit),
     ]
+    if forward_limit is not None:
+        alone = maxima(x, window, stride)
+        rows.insert(1, _ratio.compare("    its maxima alone", alone, lambda: peer(tensor)))
+    return rows
 
 
 def main() -> int:
