@@ -157,6 +157,10 @@ class TrainedAverage2D(layers.AveragePooling2D):
     TensorShape([1, 2, 2, 6])
     """
 
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.built = False  # older versions of Keras take a pooling for built, without weights
+
     def build(self, input_shape):
         """Make one coefficient and one bias for each map."""
         self.coefficient = self.add_weight(
