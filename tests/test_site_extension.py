@@ -291,6 +291,10 @@ def test_link_roles_follow_the_configured_address():
     assert config.extlinks == {
         "repo": ("https://github.com/someone/book/blob/next/%s", "%s"),
         "colab": ("https://colab.research.google.com/github/someone/book/blob/next/%s", "%s"),
+        "kaggle": (
+            "https://www.kaggle.com/kernels/welcome?src=https://github.com/someone/book/blob/next/%s",
+            "%s",
+        ),
         "site": ("https://book.org/%s", "%s"),
     }
 
