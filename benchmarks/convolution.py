@@ -1,8 +1,9 @@
 """Convolution against TensorFlow, eager, on tensors made beforehand; float32.
 
-Below each forward pass stand the matrix products that it contains, alone, against the same peer:
-what the pass takes more than these is the cost of windows and checks; what these take more than
-the peer is NumPy's BLAS.
+Below each pass stand the calls of NumPy that it cannot do without, alone, against the same peer:
+the matrix products (three in a forward and a backward pass), or for depthwise the sum of products.
+What a pass takes more than these is the cost of windows and checks; what these take more than the
+peer is NumPy's own.
 """
 
 import sys
@@ -12,6 +13,7 @@ import _ratio  # first: it sets the number of threads
 import numpy as np
 import tensorflow as tf
 
+from cvlab._windows import depthwise_rows
 from cvlab.convolution import conv2d, depthwise_conv2d
 from cvlab.convolution_gradients import conv2d_backward
 
@@ -46,22 +48,30 @@ def forward(name, image, size, stride, groups, limit, _) -> list[_ratio.Row]:
     return [row, _ratio.compare("    its matrix products alone", products(y, kernel, groups), peer)]
 
 
-def products(y, kernel, groups):
-    """Return a function that does the matrix products of a convolution, about 1 MiB each."""
+def products(y, kernel, groups, backward=False):
+    """Return a function that does the matrix products of a convolution.
+
+    They are about 1 MiB each, as in the pass; a 1x1 convolution is a single one.
+    """
     depth, rows = kernel[..., 0].size, y[..., 0].size
-    tiles = -(-rows * depth * groups * y.itemsize // 2**20)
+    pointwise = kernel.shape[:2] == (1, 1) and groups == 1
+    tiles = 1 if pointwise else -(-rows * depth * groups * y.itemsize // 2**20)
     windows = normal(groups, -(-rows // tiles), depth)
     weights = normal(groups, depth, kernel.shape[3] // groups)
     result = windows @ weights
+    back = [(result, weights.swapaxes(1, 2)), (windows.swapaxes(1, 2), result)]
+    calls = [(windows, weights), *(back if backward else [])]
+    outputs = [a @ b for a, b in calls]
 
     def run():
         for _ in range(tiles):
-            np.matmul(windows, weights, out=result)
+            for (a, b), out in zip(calls, outputs, strict=True):
+                np.matmul(a, b, out=out)
 
     return run
 
 
-def forward_and_backward(name, image, size, stride, _, __, limit) -> _ratio.Row:
+def forward_and_backward(name, image, size, stride, _, __, limit) -> list[_ratio.Row]:
     x, kernel = normal(*image), normal(*size)
     dy = np.ones_like(conv2d(x, kernel, stride=stride))
     tensors, gradient = [tf.constant(x), tf.constant(kernel)], tf.constant(dy)
@@ -78,18 +88,32 @@ def forward_and_backward(name, image, size, stride, _, __, limit) -> _ratio.Row:
 
     for mine, theirs in zip(ours(), peer(), strict=False):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-1)
-    return _ratio.compare(f"forward + backward {name}", ours, peer, limit)
+    row = _ratio.compare(f"forward + backward {name}", ours, peer, limit)
+    alone = products(dy, kernel, 1, backward=True)
+    return [row, _ratio.compare("    its matrix products alone", alone, peer)]
 
 
-def depthwise() -> _ratio.Row:
+def depthwise() -> list[_ratio.Row]:
     x, kernel = normal(8, 28, 28, 128), normal(3, 3, 128, 1)
     tensors = tf.constant(x), tf.constant(kernel)
-    return _ratio.compare(
-        "depthwise 8 of 28x28x128, 3x3",
-        lambda: depthwise_conv2d(x, kernel),
-        lambda: tf.nn.depthwise_conv2d(*tensors, [1, 1, 1, 1], "VALID"),
-        1.3,
-    )
+
+    def peer():
+        return tf.nn.depthwise_conv2d(*tensors, [1, 1, 1, 1], "VALID")
+
+    def ours():
+        return depthwise_conv2d(x, kernel)
+
+    rows = depthwise_rows(x, (3, 3), (1, 1), (1, 1))
+    weights, y = np.tile(kernel[..., 0], 26), np.empty((8, 26, 26 * 128), np.float32)
+    np.testing.assert_allclose(ours(), peer(), atol=1e-4)
+    return [
+        _ratio.compare("depthwise 8 of 28x28x128, 3x3", ours, peer, 1.3),
+        _ratio.compare(
+            "    its sum of products alone",
+            lambda: np.einsum("nhijx,ijx->nhx", rows, weights, out=y),
+            peer,
+        ),
+    ]
 
 
 def scratch_megabytes(padding: str) -> float:
@@ -106,8 +130,10 @@ def main() -> int:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     rows = [row for layer in LAYERS for row in forward(*layer)]
-    rows.append(depthwise())
-    rows += [forward_and_backward(*layer) for layer in LAYERS if layer[-1] is not None]
+    rows += depthwise()
+    for layer in LAYERS:
+        if layer[-1] is not None:
+            rows += forward_and_backward(*layer)
     status = _ratio.report("convolution: cvlab / TensorFlow", rows)
     for padding in ("valid", "same"):
         megabytes = scratch_megabytes(padding)
