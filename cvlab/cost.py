@@ -261,15 +261,23 @@ def activation_bytes(shape: Sequence[int], batch: int = 1, dtype: str = "float32
     Raises
     ------
     ValueError
-        If a number is below 1.
+        If `shape` is no sequence of integers, a number is below 1, or there is no such `dtype`.
 
     Examples
     --------
     >>> activation_bytes((150, 100, 200)), activation_bytes((150, 100, 200), batch=100)
     (12000000, 1200000000)
     """
-    values = math.prod(integers(tuple(shape), "shape", 1, length=len(shape)))
-    return values * integer(batch, "batch", 1) * np.dtype(dtype).itemsize
+    try:
+        sizes = tuple(shape)
+    except TypeError:
+        raise ValueError(f"shape must be a sequence of integers, got {shape!r}") from None
+    values = math.prod(integers(sizes, "shape", 1, length=len(sizes)))
+    try:
+        itemsize = np.dtype(dtype).itemsize
+    except TypeError:
+        raise ValueError(f"dtype must name a NumPy type, got {dtype!r}") from None
+    return values * integer(batch, "batch", 1) * itemsize
 
 
 def inference_bytes(shapes: Sequence[Sequence[int]], batch: int = 1, dtype: str = "float32") -> int:

@@ -14,6 +14,7 @@ Derived in chapter 02-convolution.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -176,7 +177,7 @@ def gaussian_kernel(sigma: float, size: int | None = None) -> np.ndarray:
            [0.124, 0.204, 0.124],
            [0.075, 0.124, 0.075]], dtype=float32)
     """
-    if not sigma > 0 or not np.isfinite(sigma):
+    if not isinstance(sigma, Real) or not 0 < sigma < np.inf:
         raise ValueError(f"sigma must be above 0 and finite, got {sigma!r}")
     size = 2 * int(np.ceil(3 * sigma)) + 1 if size is None else integer(size, "size", 1)
     distance = np.arange(size) - (size - 1) / 2

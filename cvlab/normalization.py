@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -147,7 +148,7 @@ def moving_average(average: np.ndarray, value: np.ndarray, *, momentum: float = 
         raise ValueError(
             f"value must have the shape of the average {average.shape}, got {value.shape}"
         )
-    if not 0 <= momentum <= 1:
+    if not isinstance(momentum, Real) or not 0 <= momentum <= 1:
         raise ValueError(f"momentum must be between 0 and 1, got {momentum!r}")
     return float(momentum) * average + float(1 - momentum) * value
 
@@ -286,7 +287,7 @@ def _checked_axes(axes, shape, epsilon):
         raise ValueError(f"axes must be different axes of the {rank} of x, got {given}")
     if math.prod(shape[axis] for axis in axes) == 0:
         raise ValueError(f"x must hold a value for every mean over axes {axes}, got shape {shape}")
-    if not epsilon > 0:
+    if not isinstance(epsilon, Real) or not epsilon > 0:
         raise ValueError(f"epsilon must be positive, got {epsilon!r}")
     return axes
 

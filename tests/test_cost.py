@@ -193,6 +193,9 @@ def test_counts_are_exact_integers():
         (lambda: dense_cost(3, 0), "units must be an integer >= 1, got 0"),
         (lambda: activation_bytes((3, 0)), "shape[1] must be an integer >= 1, got 0"),
         (lambda: activation_bytes((3, 1), batch=0), "batch must be an integer >= 1, got 0"),
+        (lambda: activation_bytes(5), "shape must be a sequence of integers, got 5"),
+        (lambda: activation_bytes((3,), dtype="foo"), "dtype must name a NumPy type, got 'foo'"),
+        (lambda: inference_bytes([(3,), 5]), "shape must be a sequence of integers, got 5"),
         (lambda: training_bytes([]), "shapes must hold at least one shape, got none"),
     ],
 )

@@ -182,6 +182,7 @@ def test_filter_bank_adds_the_channels_up():
         ),
         (lambda: box_kernel(0), "size must be an integer >= 1, got 0"),
         (lambda: gaussian_kernel(0), "sigma must be above 0 and finite, got 0"),
+        (lambda: gaussian_kernel("a"), "sigma must be above 0 and finite, got 'a'"),
         (lambda: gaussian_kernel(float("nan")), "sigma must be above 0 and finite, got nan"),
         (lambda: gaussian_kernel(1, 0), "size must be an integer >= 1, got 0"),
         (lambda: depthwise_kernel(np.ones(3), 1), "kernel must have 2 axes (height, width), got"),

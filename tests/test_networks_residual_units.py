@@ -221,6 +221,7 @@ ERRORS = [
         dict(width=6, survival=0.5, shortcut=None),
         "survival must be 1 without a shortcut, got 0.5: nothing would be left",
     ),
+    (dict(width=4, kind=["basic"]), r"kind must be one of basic, bottleneck, got \['basic'\]"),
     (
         dict(width=9, shortcut="identity", name="stage2_unit1"),
         r'shortcut "identity" of unit \'stage2_unit1\' gives \(7, 8, 6\), which cannot be added to '
@@ -245,6 +246,13 @@ ERRORS = [
 def test_errors_name_what_is_wrong_and_which_projection_is_missing(options, message):
     with pytest.raises(ValueError, match=message):
         residual_unit(keras.Input((7, 8, CHANNELS)), **options)
+
+
+def test_identity_with_a_stride_is_refused_on_maps_of_open_size():
+    with pytest.raises(ValueError, match=r"which cannot be added .* with 6 filters and stride 2$"):
+        residual_unit(keras.Input((None, None, 6)), 6, shortcut="identity", stride=2)
+    free = residual_unit(keras.Input((None, None, 6)), 6, shortcut="projection", stride=2)
+    assert free.shape == (None, None, None, 6)
 
 
 def test_what_is_no_map_is_refused():

@@ -145,6 +145,7 @@ def test_without_a_projection_the_first_wider_unit_says_so():
     ("build", "message"),
     [
         (lambda: resnet(20), "depth must be one of 18, 34, 50, 101, 152, got 20"),
+        (lambda: resnet([34]), r"depth must be an integer >= 1, got \[34\]"),
         (lambda: small_resnet(21), "depth must be 6 n .* got 21"),
         (lambda: small_resnet(2), "depth must be 6 n .* got 2"),
         (lambda: small_resnet(20.0), "depth must be an integer >= 1, got 20.0"),

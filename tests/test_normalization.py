@@ -232,6 +232,10 @@ def test_errors():
     for epsilon in (0, -1e-3, float("nan")):
         with fails(f"epsilon must be positive, got {epsilon}"):
             batch_norm(x, epsilon=epsilon)
+    with fails("epsilon must be positive, got 'a'"):
+        batch_norm(x, epsilon="a")
+    with fails("momentum must be between 0 and 1, got 'a'"):
+        moving_average(x, x, momentum="a")
     with fails("momentum must be between 0 and 1, got 99"):
         moving_average(x, x, momentum=99)
     with fails("value must have the shape of the average (4, 3), got (3,)"):

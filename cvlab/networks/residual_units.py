@@ -260,7 +260,7 @@ def _check(x, width, kind, stride, shortcut, survival):
         )
     integer(width, "width", minimum=1)
     integer(stride, "stride", minimum=1)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if shortcut not in SHORTCUTS:
         raise ValueError(f"shortcut must be one of {SHORTCUTS}, got {shortcut!r}")
@@ -272,8 +272,11 @@ def _check(x, width, kind, stride, shortcut, survival):
 
 
 def _check_addition(skip, y, shortcut, stride, name):
-    """Raise if the shapes differ, and say what is missing."""
-    if skip.shape[1:] != y.shape[1:]:
+    """Raise if the shapes differ, and say what is missing.
+
+    Sizes that are open, None, look alike before and after a stride: the identity never fits then.
+    """
+    if skip.shape[1:] != y.shape[1:] or (shortcut == "identity" and stride > 1):
         reach = f" and stride {stride}" if stride > 1 else ""
         raise ValueError(
             f'shortcut "{shortcut}" of unit {name!r} gives {skip.shape[1:]}, which cannot be added '

@@ -72,7 +72,7 @@ def resnet(
     >>> model.get_layer("stage4_unit3").output.shape
     (None, 7, 7, 512)
     """
-    if depth not in DEPTHS:
+    if integer(depth, "depth", minimum=1) not in DEPTHS:
         raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}, got {depth!r}")
     kind, units = DEPTHS[depth]
     image = keras.Input(_image_shape(input_shape), name="image")
