@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import cvlab
+from cvlab.data import credit, photograph_names
 from tools.common import ROOT, config
 
 MODULES = [
@@ -80,3 +81,12 @@ def test_nothing_says_to_install_the_stranger():
     for path in [ROOT / "README.md", *(ROOT / "book").glob("*.md"), *ROOT.glob("chapters/*.ipynb")]:
         for line in path.read_text(encoding="utf-8").splitlines():
             assert not command.search(line) or "never" in line or "not" in line, (path, line)
+
+
+def test_the_licence_of_every_photograph_stands_on_the_page_about_the_book():
+    rows = (ROOT / "book" / "about.md").read_text(encoding="utf-8").splitlines()
+    for name in (*photograph_names(), "faces", "digits"):
+        author, licence, _ = credit(name)
+        (row,) = (row for row in rows if re.match(rf"\|[^|]*\b{name}\b", row))
+        assert licence in row, (name, row)
+        assert re.split(",| et al", author)[0] in row, (name, row)
