@@ -1,6 +1,6 @@
 """Pooling against TensorFlow, eager, on tensors made beforehand; float32, 8 of 56x56x64.
 
-Below each forward pass of a maximum stand the calls of `np.maximum` that it contains, alone, into
+Below each forward pass stand the calls of `np.maximum` or `np.add` that it contains, alone, into
 arrays made beforehand: what these take more than the peer is NumPy's, not the function's.
 """
 
@@ -19,7 +19,9 @@ LAYERS = [
     ("max", 2, 2, "valid", 1.5, 1.0),
     ("max", 3, 2, "valid", 1.5, 1.0),
     ("max", 3, 2, "same", None, 1.0),
-    ("average", 2, 2, "valid", None, None),
+    ("average", 2, 2, "valid", 1.5, 1.0),
+    ("average", 3, 2, "valid", 1.5, 1.0),
+    ("average", 3, 2, "same", None, 1.0),
 ]
 
 
@@ -39,8 +41,8 @@ def pools(kind, window, stride, padding):
     )
 
 
-def maxima(x, window, stride):
-    """Return a function that does the maxima of an unpadded max pooling and nothing else."""
+def combined(x, combine, window, stride):
+    """Return a function that does the maxima or sums of an unpadded pooling and nothing else."""
     steps = []
     for axis in (1, 2):
         pixels = _views(x, axis, window, stride)
@@ -49,7 +51,7 @@ def maxima(x, window, stride):
 
     def run():
         for one, other, result in steps:
-            np.maximum(one, other, out=result)
+            combine(one, other, out=result)
 
     return run
 
@@ -79,8 +81,9 @@ def compare_layer(kind, window, stride, padding, forward_limit, both_limit) -> l
         _ratio.compare(f"forward + backward {name}", ours, tape, both_limit),
     ]
     if forward_limit is not None:
-        alone = maxima(x, window, stride)
-        rows.insert(1, _ratio.compare("    its maxima alone", alone, lambda: peer(tensor)))
+        what, combine = ("maxima", np.maximum) if kind == "max" else ("sums", np.add)
+        alone = combined(x, combine, window, stride)
+        rows.insert(1, _ratio.compare(f"    its {what} alone", alone, lambda: peer(tensor)))
     return rows
 
 

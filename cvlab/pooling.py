@@ -242,14 +242,31 @@ def _views(x, axis, window, stride):
 def _weighted_mean(x, weights, stride, pads):
     """Return the weighted mean over the real pixels of every window; one row of weights an axis."""
     y = _surround(x, pads, 0.0)
-    for axis in (1, 2):
-        pixels = _views(y, axis, len(weights[axis - 1]), stride[axis - 1])
-        y = sum(float(w) * pixel for w, pixel in zip(weights[axis - 1], pixels, strict=True))
-    return y / _real_weight(x.shape, weights, stride, pads).astype(x.dtype)
+    for axis, taps, step in zip((1, 2), weights, stride, strict=True):
+        y = _weighted_sum(taps.tolist(), _views(y, axis, len(taps), step))
+    y /= _real_weight(x.shape, weights, stride, pads).astype(x.dtype)
+    return y
+
+
+def _weighted_sum(taps, pixels):
+    """Return the sum of tap times pixel, a new array; taps of 1 are not multiplied by."""
+    if len(taps) > 1 and taps[:2] == [1, 1]:
+        taps, pixels = taps[1:], [pixels[0] + pixels[1], *pixels[2:]]
+        total = pixels[0]
+    else:
+        total = taps[0] * pixels[0]
+    for tap, pixel in zip(taps[1:], pixels[1:], strict=True):
+        total += pixel if tap == 1 else tap * pixel
+    return total
 
 
 def _real_weight(shape, weights, stride, pads):
-    """Return the sum of the weights that fall on real pixels, (rows, columns, 1)."""
+    """Return the sum of the weights that fall on real pixels, (rows, columns, 1).
+
+    Without padding it is the same for all windows: one number.
+    """
+    if not any(map(any, pads)):
+        return np.prod([taps.sum() for taps in weights])
     sums = []
     for size, taps, step, pair in zip(shape[1:3], weights, stride, pads, strict=True):
         pixels = _views(np.pad(np.ones(size), pair), 0, len(taps), step)

@@ -234,12 +234,17 @@ def _share_out(dy, input_shape, weights, stride, pads):
     window = [len(taps) for taps in weights]
     rows, columns = conv2d_output_size(input_shape[1:3], window, stride, pads)
     dy = _check_gradient(dy, (input_shape[0], rows, columns, input_shape[3]))
-    dy = dy / _real_weight(input_shape, weights, stride, pads).astype(dy.dtype)
-    dx = _surround(np.zeros(input_shape, dy.dtype), pads, 0.0)
-    for row_weight, dx_rows in zip(weights[0], _views(dx, 1, window[0], stride[0]), strict=True):
-        views = _views(dx_rows, 2, window[1], stride[1])
-        for weight, gradient in zip(row_weight * weights[1], views, strict=True):
-            gradient += float(weight) * dy
+    dx = dy / _real_weight(input_shape, weights, stride, pads).astype(dy.dtype)
+    for axis in (2, 1):  # each column of a window passes its share on to its rows
+        taps, step, shape = weights[axis - 1].tolist(), stride[axis - 1], list(dx.shape)
+        shape[axis] = input_shape[axis] + sum(pads[axis - 1])
+        share, dx = dx, np.zeros(shape, dx.dtype)
+        for place, gradient in enumerate(_views(dx, axis, len(taps), step)):
+            part = share if taps[place] == 1 else taps[place] * share
+            if place < step:
+                gradient[...] = part
+            else:  # here windows overlap: the pixel has its share of an earlier place
+                gradient += part
     return _crop(dx, pads)
 
 
