@@ -117,6 +117,20 @@ def strictly(c, a):
     return [i for i, p in enumerate(pairs) if not any(q[0] < p[0] and q[1] > p[1] for q in pairs)]
 
 
+def looks_at_few_pixels(side, channels, last, field, *_):
+    step = side // last
+    return [
+        (1, channels // 8, step, 0),
+        (field // step + 3, channels // 8, 1, 1),
+        (1, channels, 1, 0),
+    ]
+
+
+def passes_one_filter(*budget):
+    *layers, end = design(*budget).tolist()
+    return [*layers, (3, 1, 1, 1), end]
+
+
 WRONG = [
     ("08.1", lambda s, c, k, n: (n * (9 * c * k + k), 9 * n * c * k * s * s), "others read"),
     ("08.1", lambda s, c, k, n: vgg_stage(s, c, k, n) - [n * k, 0], "biases are missing"),
@@ -188,6 +202,8 @@ WRONG = [
     ("08.8", lambda s, c, last, *_: [(3, c, s // last, 0)], "must see"),
     ("08.8", lambda s, c, last, *_: [(1, 3, s // last, 0), (99, c, 1, 0)], "parameters"),
     ("08.8", lambda s, c, last, *_: [(99, 3, 1, 1), (1, c, s // last, 0)], "more than the budget"),
+    ("08.8", looks_at_few_pixels, "no window sees"),
+    ("08.8", passes_one_filter, "must pass each layer"),
     ("08.9", lambda r: clear_wins(r, lambda a, b: a.mean() > b.mean()), "better mean"),
     ("08.9", lambda r: clear_wins(r, both=1), "Either of the two"),
     ("08.9", lambda r: np.array(clear_wins(r)) * [1, 2], "Each pair counts once"),

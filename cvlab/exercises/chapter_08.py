@@ -406,6 +406,10 @@ def _judge_design(layers, side, channels, last, field, max_parameters, max_macs)
         return f"{parameters:,} parameters are more than the budget of {max_parameters:,}."
     if macs > max_macs:
         return f"{macs:,} multiply-adds are more than the budget of {max_macs:,}."
+    if any(stride > kernel for kernel, _, stride, _ in rows):
+        return "A stride larger than its kernel leaves pixels that no window sees."
+    if min(filters for _, filters, _, _ in rows) < channels / 8:
+        return f"All that comes later must pass each layer: give it {channels // 8} filters."
     return None
 
 
