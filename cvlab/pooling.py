@@ -249,14 +249,11 @@ def _weighted_mean(x, weights, stride, pads):
 
 
 def _weighted_sum(taps, pixels):
-    """Return the sum of tap times pixel, a new array; taps of 1 are not multiplied by."""
-    if len(taps) > 1 and taps[:2] == [1, 1]:
-        taps, pixels = taps[1:], [pixels[0] + pixels[1], *pixels[2:]]
-        total = pixels[0]
-    else:
-        total = taps[0] * pixels[0]
-    for tap, pixel in zip(taps[1:], pixels[1:], strict=True):
-        total += pixel if tap == 1 else tap * pixel
+    """Return the sum of tap times pixel, a new array; nothing is multiplied by 1."""
+    parts = [pixel if tap == 1 else tap * pixel for tap, pixel in zip(taps, pixels, strict=True)]
+    total = parts[0] + parts[1] if len(parts) > 1 else parts[0].copy()
+    for part in parts[2:]:
+        total += part
     return total
 
 

@@ -236,7 +236,8 @@ def _share_out(dy, input_shape, weights, stride, pads):
     dy = _check_gradient(dy, (input_shape[0], rows, columns, input_shape[3]))
     dx = dy / _real_weight(input_shape, weights, stride, pads).astype(dy.dtype)
     for axis in (2, 1):  # each column of a window passes its share on to its rows
-        taps, step, shape = weights[axis - 1].tolist(), stride[axis - 1], list(dx.shape)
+        taps, step = weights[axis - 1].tolist(), stride[axis - 1]
+        shape = list(dx.shape)
         shape[axis] = input_shape[axis] + sum(pads[axis - 1])
         share, dx = dx, np.zeros(shape, dx.dtype)
         for place, gradient in enumerate(_views(dx, axis, len(taps), step)):
