@@ -9,12 +9,14 @@ import re
 from pathlib import Path
 
 MAX_BYTES = 600_000
-MAX_CELL_LINES = 25
+MAX_CELL_LINES = 24
 MIN_ALT = 40
 OBJECTIVES = range(3, 7)
 SECTIONS = ["Misconceptions", "Exercises", "Summary", "References"]
 RANDOM = re.compile(r"\b(?:\.fit\(|keras\.Sequential|np\.random\.|layers\.Conv|layers\.Dense)")
 SEEDED = re.compile(r"set_random_seed\(|default_rng\(\d")
+CHECKED = re.compile(r"\bassert\b|\bclaim\(|\bnp\.testing\.")
+SKIPPED = re.compile(r"[Ss]kipped|No connection")
 ABSOLUTE = re.compile(r"(?<![\w.:/~])/(?:home|Users|root|tmp|work|content|usr|opt|var|mnt)/")
 
 
@@ -25,6 +27,7 @@ def problems(notebook, size: int) -> list[str]:
         *_sections(notebook),
         *_cells(notebook),
         *_outputs(notebook),
+        *_unchecked(notebook),
         *_images(notebook),
         *_metadata(notebook),
         *([f"{size:,} bytes: at most {MAX_BYTES:,}"] if size > MAX_BYTES else []),
@@ -93,6 +96,25 @@ def _outputs(notebook) -> list[str]:
     if any(c.cell_type == "code" and c.execution_count is None for c in notebook.cells):
         found.append("a code cell has not been executed")
     return found
+
+
+def _unchecked(notebook) -> list[str]:
+    """Return the cells whose printed results nobody would miss if they changed."""
+    found = []
+    for cell in notebook.cells:
+        text = "".join(_text(output) for output in cell.get("outputs", []))
+        compared = "nbval-check-output" in cell.metadata.get("tags", [])
+        asserted = compared or CHECKED.search(cell.source) or SKIPPED.search(cell.source)
+        if text.strip() and not asserted:
+            found.append(f"printed, neither compared nor asserted: {text[:60]!r}")
+    return found
+
+
+def _text(output) -> str:
+    data = output.get("data", {})
+    if any(mime.startswith("image/") or mime == "text/html" for mime in data):
+        return ""
+    return "".join(output.get("text", "")) + "".join(data.get("text/plain", ""))
 
 
 def _images(notebook) -> list[str]:

@@ -158,7 +158,10 @@ BREAKAGES = {
             "display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "x"}}
         )
     ),
-    "cell of 26 lines": lambda nb: _code(nb).update(source="\n".join(["x = 1"] * 26)),
+    "cell of 25 lines": lambda nb: _code(nb).update(source="\n".join(["x = 1"] * 25)),
+    "neither compared nor asserted": lambda nb: _code(nb).outputs.append(
+        nbformat.v4.new_output("stream", text="accuracy 0.93")
+    ),
     "40 characters": lambda nb: _image(nb).metadata["image/png"].update(alt="A figure."),
     "repeats the prose": lambda nb: nb.cells.append(
         nbformat.v4.new_markdown_cell(_image(nb).metadata["image/png"]["alt"])
