@@ -62,13 +62,10 @@ def max_pool2d(
     """
     x = _checked_images(x)
     window, stride, pads = _geometry(x.shape, window, stride, padding)
-    y = _surround(x, pads, -np.inf)
     for axis in (1, 2):
-        pixels = _views(y, axis, window[axis - 1], stride[axis - 1])
-        y = np.maximum(pixels[0], pixels[-1])
-        for pixel in pixels[1:-1]:
-            np.maximum(y, pixel, out=y)
-    return y
+        taps = [1] * window[axis - 1]
+        x = _combine(x, axis, taps, stride[axis - 1], pads[axis - 1], np.maximum, -np.inf)
+    return x
 
 
 def avg_pool2d(
@@ -221,40 +218,56 @@ def _geometry(shape, window, stride, padding):
     return window, stride, pads
 
 
-def _surround(x, pads, value):
-    """Return `x` with a frame of `value` around height and width, or `x` itself without one."""
-    if not any(map(any, pads)):
-        return x
-    (top, bottom), (left, right) = pads
-    batch, height, width, channels = x.shape
-    framed = np.full((batch, top + height + bottom, left + width + right, channels), value, x.dtype)
-    framed[:, top : top + height, left : left + width] = x
-    return framed
+def _places(size, window, stride, pad):
+    """Return, for each place of a window along an axis, which windows have a real pixel there.
+
+    Pairs of slices: these windows, and their pixels.
+    """
+    count = (size + sum(pad) - window) // stride + 1
+    pairs = []
+    for offset in range(-pad[0], window - pad[0]):  # here window i has pixel i * stride + offset
+        first = max(0, -(offset // stride))
+        stop = max(first, min(count, (size - 1 - offset) // stride + 1))
+        start, length = first * stride + offset, (stop - first) * stride
+        pairs.append((slice(first, stop), slice(start, start + length, stride)))
+    return pairs
 
 
-def _views(x, axis, window, stride):
-    """Return one view of `x` for each pixel of a window along `axis`: its value in every window."""
-    last = (x.shape[axis] - window) // stride * stride
-    before = (slice(None),) * axis
-    return [x[(*before, slice(t, t + last + 1, stride))] for t in range(window)]
+def _along(axis, places):
+    """Return the index of `places` along `axis`, of everything along the axes before it."""
+    return (slice(None),) * axis + (places,)
+
+
+def _combine(x, axis, taps, stride, pad, combine, nothing):
+    """Combine the real pixels of every window along `axis`, each times its tap.
+
+    `nothing` is what `combine` ignores, minus infinity for a maximum, 0 for a sum.
+    """
+    parts, places = [], _places(x.shape[axis], len(taps), stride, pad)
+    for tap, (windows, pixels) in zip(taps, places, strict=True):
+        part = x[_along(axis, pixels)]
+        parts.append((windows, part if tap == 1 else tap * part))
+    parts.sort(key=lambda part: part[1].shape[axis], reverse=True)  # first what all windows have
+    shape = list(x.shape)
+    shape[axis] = (shape[axis] + sum(pad) - len(taps)) // stride + 1
+    if len(parts) > 1 and parts[1][1].shape[axis] == shape[axis]:
+        y, parts = combine(parts[0][1], parts[1][1]), parts[2:]
+    else:
+        y = np.full(shape, nothing, x.dtype)
+    for windows, part in parts:
+        covered = y[_along(axis, windows)]
+        combine(covered, part, out=covered)
+    return y
 
 
 def _weighted_mean(x, weights, stride, pads):
     """Return the weighted mean over the real pixels of every window; one row of weights an axis."""
-    y = _surround(x, pads, 0.0)
-    for axis, taps, step in zip((1, 2), weights, stride, strict=True):
-        y = _weighted_sum(taps.tolist(), _views(y, axis, len(taps), step))
+    y = x
+    for axis in (1, 2):
+        taps = weights[axis - 1].tolist()
+        y = _combine(y, axis, taps, stride[axis - 1], pads[axis - 1], np.add, 0)
     y /= _real_weight(x.shape, weights, stride, pads).astype(x.dtype)
     return y
-
-
-def _weighted_sum(taps, pixels):
-    """Return the sum of tap times pixel, a new array; nothing is multiplied by 1."""
-    parts = [pixel if tap == 1 else tap * pixel for tap, pixel in zip(taps, pixels, strict=True)]
-    total = parts[0] + parts[1] if len(parts) > 1 else parts[0].copy()
-    for part in parts[2:]:
-        total += part
-    return total
 
 
 def _real_weight(shape, weights, stride, pads):
@@ -264,10 +277,11 @@ def _real_weight(shape, weights, stride, pads):
     """
     if not any(map(any, pads)):
         return np.prod([taps.sum() for taps in weights])
-    sums = []
-    for size, taps, step, pair in zip(shape[1:3], weights, stride, pads, strict=True):
-        pixels = _views(np.pad(np.ones(size), pair), 0, len(taps), step)
-        sums.append(sum(w * pixel for w, pixel in zip(taps, pixels, strict=True)))
+    ones = [np.ones(size) for size in shape[1:3]]
+    sums = [
+        _combine(one, 0, taps.tolist(), step, pad, np.add, 0)
+        for one, taps, step, pad in zip(ones, weights, stride, pads, strict=True)
+    ]
     return np.outer(*sums)[:, :, None]
 
 

@@ -3,6 +3,7 @@
 Layouts, windows, strides and padding are those of :mod:`cvlab.pooling`; `dy` has the shape of y.
 A maximum hands its whole gradient to the winner. On a tie there is one winner, the first in
     reading order (row by row, then left to right); the sum of the gradient is kept.
+    NaN counts as the largest value: it is the result, so it gets the gradient.
 A mean shares its gradient out by weight. What fell on the padding is no pixel and gets nothing.
 Where windows overlap, their gradients add up; a pixel in no window gets 0.
 Derived in chapter 03-pooling.
@@ -10,19 +11,21 @@ Derived in chapter 03-pooling.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from cvlab._validate import float_array, integers
 from cvlab.padding import Padding, conv2d_output_size
 from cvlab.pooling import (
     LAYOUT,
+    _along,
     _channel_groups,
     _check_taps,
     _checked_images,
     _geometry,
+    _places,
     _real_weight,
-    _surround,
-    _views,
     max_pool2d,
 )
 
@@ -68,15 +71,18 @@ def max_pool2d_backward(
     window, stride, pads = _geometry(x.shape, window, stride, padding)
     y = max_pool2d(x, window, stride=stride, padding=pads)
     dy = _check_gradient(dy, y.shape)
-    x = _surround(x, pads, np.nan)  # equal to no maximum, not even to minus infinity
     dx = np.zeros(x.shape, dy.dtype)
     undecided = np.ones(y.shape, bool)
-    for x_rows, dx_rows in _paired_views(x, dx, 1, window[0], stride[0]):
-        for pixel, gradient in _paired_views(x_rows, dx_rows, 2, window[1], stride[1]):
-            wins = (pixel == y) & undecided
-            undecided ^= wins  # winners are a subset of the undecided: this removes them
-            gradient += dy * wins
-    return _crop(dx, pads)
+    some_nan = np.isnan(y).any()
+    for rows, columns in itertools.product(*map(_places, x.shape[1:3], window, stride, pads)):
+        of_window, of_pixel = (slice(None), rows[0], columns[0]), (slice(None), rows[1], columns[1])
+        wins = x[of_pixel] == y[of_window]
+        if some_nan:  # NaN makes the maximum NaN, and equals nothing
+            wins |= np.isnan(x[of_pixel])
+        wins &= undecided[of_window]
+        undecided[of_window] ^= wins  # winners are a subset of the undecided: this removes them
+        dx[of_pixel] += dy[of_window] * wins
+    return dx
 
 
 def avg_pool2d_backward(
@@ -224,11 +230,6 @@ def channel_max_pool_backward(dy: np.ndarray, x: np.ndarray, window: int) -> np.
     return _to_winner(dy[..., None], groups, axis=-1).reshape(x.shape)
 
 
-def _paired_views(x, dx, axis, window, stride):
-    """Return the views of `x` and of `dx` along `axis`, pixel of the window by pixel."""
-    return zip(_views(x, axis, window, stride), _views(dx, axis, window, stride), strict=True)
-
-
 def _share_out(dy, input_shape, weights, stride, pads):
     """Return the gradient of a weighted mean over the real pixels of every window."""
     window = [len(taps) for taps in weights]
@@ -237,16 +238,18 @@ def _share_out(dy, input_shape, weights, stride, pads):
     dx = dy / _real_weight(input_shape, weights, stride, pads).astype(dy.dtype)
     for axis in (2, 1):  # each column of a window passes its share on to its rows
         taps, step = weights[axis - 1].tolist(), stride[axis - 1]
-        shape = list(dx.shape)
-        shape[axis] = input_shape[axis] + sum(pads[axis - 1])
-        share, dx = dx, np.zeros(shape, dx.dtype)
-        for place, gradient in enumerate(_views(dx, axis, len(taps), step)):
-            part = share if taps[place] == 1 else taps[place] * share
+        share, shape = dx, list(dx.shape)
+        shape[axis] = input_shape[axis]
+        dx = np.zeros(shape, dx.dtype)
+        places = _places(shape[axis], len(taps), step, pads[axis - 1])
+        for place, (windows, pixels) in enumerate(places):
+            part = share[_along(axis, windows)]
+            part = part if taps[place] == 1 else taps[place] * part
             if place < step:
-                gradient[...] = part
-            else:  # here windows overlap: the pixel has its share of an earlier place
-                gradient += part
-    return _crop(dx, pads)
+                dx[_along(axis, pixels)] = part
+            else:  # here windows overlap: the pixel may have a share of an earlier place
+                dx[_along(axis, pixels)] += part
+    return dx
 
 
 def _to_winner(dy, x, axis):
@@ -254,13 +257,6 @@ def _to_winner(dy, x, axis):
     dx = np.zeros(x.shape, dy.dtype)
     np.put_along_axis(dx, x.argmax(axis=axis, keepdims=True), dy, axis=axis)
     return dx
-
-
-def _crop(dx, pads):
-    """Return `dx` without its frame, as an array of its own."""
-    (top, bottom), (left, right) = pads
-    _, height, width, _ = dx.shape
-    return np.ascontiguousarray(dx[:, top : height - bottom, left : width - right])
 
 
 def _check_gradient(dy, shape):

@@ -194,3 +194,15 @@ def test_errors():
         avg_pool2d_backward(x, (4, 4, 2), 2)
     with pytest.raises(ValueError, match=r"input_shape must have at least one pixel, got \(2, 0, "):
         global_average_pool_backward(np.ones((2, 2)), (2, 0, 4, 2))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", PADS])
+def test_the_first_nan_of_a_window_gets_its_gradient(padding):
+    x = distinct_image((5, 6))
+    x[0, 1, 2, 0] = x[0, 1, 3, 0] = np.nan
+    y = max_pool2d(x, 3, stride=2, padding=padding)
+    dx = max_pool2d_backward(np.ones_like(y), x, 3, stride=2, padding=padding)
+    assert np.isnan(y).any()
+    assert dx.sum() == y.size  # nothing is lost
+    assert dx[0, 1, 2, 0] + dx[0, 1, 3, 0] == np.isnan(y).sum()
+    assert dx[0, 1, 2, 0] > 0  # before its neighbour in every window that holds both
