@@ -1,9 +1,11 @@
 """Receptive fields of Keras models: published numbers, and the field measured by gradients."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from cvlab.networks.effective_field import measured_field
 from cvlab.networks.graph import walk
@@ -359,3 +361,38 @@ def test_errors():
     padded = layers.Conv2DTranspose(2, 3, strides=2, output_padding=1, name="up")
     with pytest.raises(ValueError, match="output_padding of 'up' must be None, got"):
         model_receptive_fields(network(padded))
+
+
+@pytest.mark.parametrize(
+    ("operation", "layer"),
+    [
+        (lambda x: ops.max_pool(x, 2), layers.MaxPooling2D(2)),
+        (
+            lambda x: ops.average_pool(x, 3, 2, padding="same"),
+            layers.AveragePooling2D(3, 2, "same"),
+        ),
+        (lambda x: ops.mean(x, axis=(1, 2)), layers.GlobalAveragePooling2D()),
+        (lambda x: ops.max(x, [-3, -2], keepdims=True), layers.GlobalMaxPooling2D(keepdims=True)),
+        (lambda x: ops.mean(x, axis=-1, keepdims=True), layers.Dense(1)),
+    ],
+)
+def test_an_operation_has_the_field_of_the_layer_that_does_the_same(operation, layer):
+    image = keras.Input((20, 24, 3))
+    x = layers.Conv2D(4, 3, strides=2)(image)
+    of_operation, of_layer = (
+        model_receptive_fields(keras.Model(image, f(x)))[-1] for f in (operation, layer)
+    )
+    assert dataclasses.replace(of_operation, name="") == dataclasses.replace(of_layer, name="")
+
+
+def test_a_mean_over_one_axis_of_the_image_is_refused():
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, ops.mean(image, axis=1))
+    with pytest.raises(ValueError, match=r"axis of 'mean.*' must be the channels or all of height"):
+        model_receptive_fields(model)
+
+
+def test_a_resizing_is_refused_with_a_way_out():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Resizing(6, 6)])
+    with pytest.raises(ValueError, match=r"Resizing; .* build the model on the prepared image"):
+        model_receptive_fields(model)

@@ -163,7 +163,8 @@ def _converter(node, converters):
             return converters[ancestor.__name__]
     raise ValueError(
         f"model has a layer that is not known, {node.name!r} of class {type(node.layer).__name__}; "
-        "name the class in `pointwise` if it treats every position by itself"
+        "name the class in `pointwise` if it treats every position by itself; if it only prepares "
+        "the image, build the model on the prepared image"
     )
 
 
@@ -190,8 +191,8 @@ def _transposed(node, shape):
 def _pooling(node, shape):
     """Return a pooling with a window."""
     layer = node.layer
-    window = dict(kernel=layer.pool_size, stride=layer.strides, padding=layer.padding)
-    return window | dict(kind="pooling")
+    stride = layer.pool_size if layer.strides is None else layer.strides
+    return dict(kind="pooling", kernel=layer.pool_size, stride=stride, padding=layer.padding)
 
 
 def _upsampling(node, shape):
@@ -227,6 +228,21 @@ def _global(node, shape):
     return dict(kind="global")
 
 
+def _reduction(node, shape):
+    """Return a mean or an extreme over the channels, or over a whole map."""
+    axes = node.layer.axis
+    axes = range(len(shape)) if axes is None else [axes] if isinstance(axes, int) else axes
+    axes = {axis % len(shape) for axis in axes}
+    if axes == {len(shape) - 1}:
+        return dict(kind="pointwise")
+    if not axes >= set(range(1, len(shape) - 1)):
+        raise ValueError(
+            f"axis of {node.name!r} must be the channels or all of height and width, got "
+            f"{node.layer.axis}"
+        )
+    return dict(kind="global")
+
+
 def _merge(node, shape):
     """Return a layer with several inputs."""
     axis = getattr(node.layer, "axis", -1)
@@ -251,8 +267,9 @@ def _pointwise(node, shape):
 _CONVERTERS = {
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D"), _convolution),
     "Conv2DTranspose": _transposed,
-    **dict.fromkeys(("MaxPooling2D", "AveragePooling2D"), _pooling),
+    **dict.fromkeys(("MaxPooling2D", "AveragePooling2D", "MaxPool", "AveragePool"), _pooling),
     **dict.fromkeys(("GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"), _global),
+    **dict.fromkeys(("Mean", "Max", "Min", "Sum"), _reduction),
     "UpSampling2D": _upsampling,
     "ZeroPadding2D": _padding,
     "Cropping2D": _cropping,
