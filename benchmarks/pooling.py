@@ -45,7 +45,7 @@ def combined(x, combine, window, stride):
     """Return a function that does the maxima or sums of an unpadded pooling and nothing else."""
     steps = []
     for axis in (1, 2):
-        places = _places(x.shape[axis], window, stride, (0, 0))
+        _, places = _places(x.shape[axis], window, stride, (0, 0))
         pixels = [x[_along(axis, pixel)] for _, pixel in places]
         x = np.empty_like(pixels[0])
         steps += [(pixels[0], pixels[1], x)] + [(x, pixel, x) for pixel in pixels[2:]]

@@ -219,9 +219,9 @@ def _geometry(shape, window, stride, padding):
 
 
 def _places(size, window, stride, pad):
-    """Return, for each place of a window along an axis, which windows have a real pixel there.
+    """Return the number of windows along an axis and where each place of a window is real.
 
-    Pairs of slices: these windows, and their pixels.
+    For each place, a pair of slices: the windows that have a pixel there, and these pixels.
     """
     count = (size + sum(pad) - window) // stride + 1
     pairs = []
@@ -230,7 +230,7 @@ def _places(size, window, stride, pad):
         stop = max(first, min(count, (size - 1 - offset) // stride + 1))
         start, length = first * stride + offset, (stop - first) * stride
         pairs.append((slice(first, stop), slice(start, start + length, stride)))
-    return pairs
+    return count, pairs
 
 
 def _along(axis, places):
@@ -243,17 +243,16 @@ def _combine(x, axis, taps, stride, pad, combine, nothing):
 
     `nothing` is what `combine` ignores, minus infinity for a maximum, 0 for a sum.
     """
-    parts, places = [], _places(x.shape[axis], len(taps), stride, pad)
+    count, places = _places(x.shape[axis], len(taps), stride, pad)
+    parts = []
     for tap, (windows, pixels) in zip(taps, places, strict=True):
         part = x[_along(axis, pixels)]
         parts.append((windows, part if tap == 1 else tap * part))
     parts.sort(key=lambda part: part[1].shape[axis], reverse=True)  # first what all windows have
-    shape = list(x.shape)
-    shape[axis] = (shape[axis] + sum(pad) - len(taps)) // stride + 1
-    if len(parts) > 1 and parts[1][1].shape[axis] == shape[axis]:
+    if len(parts) > 1 and parts[1][1].shape[axis] == count:
         y, parts = combine(parts[0][1], parts[1][1]), parts[2:]
     else:
-        y = np.full(shape, nothing, x.dtype)
+        y = np.full((*x.shape[:axis], count, *x.shape[axis + 1 :]), nothing, x.dtype)
     for windows, part in parts:
         covered = y[_along(axis, windows)]
         combine(covered, part, out=covered)

@@ -74,8 +74,9 @@ def max_pool2d_backward(
     dx = np.zeros(x.shape, dy.dtype)
     undecided = np.ones(y.shape, bool)
     some_nan = np.isnan(y).any()
-    for rows, columns in itertools.product(*map(_places, x.shape[1:3], window, stride, pads)):
-        of_window, of_pixel = (slice(None), rows[0], columns[0]), (slice(None), rows[1], columns[1])
+    (_, rows), (_, columns) = map(_places, x.shape[1:3], window, stride, pads)
+    for row, column in itertools.product(rows, columns):
+        of_window, of_pixel = (slice(None), row[0], column[0]), (slice(None), row[1], column[1])
         wins = x[of_pixel] == y[of_window]
         if some_nan:  # NaN makes the maximum NaN, and equals nothing
             wins |= np.isnan(x[of_pixel])
@@ -241,7 +242,7 @@ def _share_out(dy, input_shape, weights, stride, pads):
         share, shape = dx, list(dx.shape)
         shape[axis] = input_shape[axis]
         dx = np.zeros(shape, dx.dtype)
-        places = _places(shape[axis], len(taps), step, pads[axis - 1])
+        _, places = _places(shape[axis], len(taps), step, pads[axis - 1])
         for place, (windows, pixels) in enumerate(places):
             part = share[_along(axis, windows)]
             part = part if taps[place] == 1 else taps[place] * part
