@@ -64,7 +64,7 @@ $(NODE_TOOLS): tests/package-lock.json
 site-test: $(VENV)/installed $(NODE_TOOLS) ## build the site with warnings as errors and check its pages
 	rm -rf build/_build build/course
 	($(COURSE) -q) & course=$$!; $(BUILD) -q && wait $$course
-	$(BIN)/pytest -n 2 --dist loadfile tests/test_site.py tests/test_site_browser.py tests/test_course.py
+	$(BIN)/pytest -n 2 --dist worksteal tests/test_site.py tests/test_site_browser.py tests/test_course.py
 
 notebooks: $(VENV)/installed ## execute the notebooks whose code changed, refresh generated pages
 	$(BIN)/python -m tools.stamp
