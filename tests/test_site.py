@@ -212,6 +212,24 @@ def test_every_internal_link_and_anchor_leads_somewhere():
     assert not broken
 
 
+def test_every_claim_leads_to_the_very_box_that_tests_it():
+    sections = soup("book/claims.html").select("section section")
+    assert len(sections) > 50
+    led_to = []
+    for section in sections:
+        claim = section.find("h2").text.partition(":")[0]
+        (link,) = section.select("a[href*='chapters/']")
+        path, anchor = target("book/claims.html", link["href"])
+        assert anchor == f"claim-{claim}"
+        box = soup(path.relative_to(SITE.resolve()).as_posix()).find(id=anchor)
+        assert box is not None, (path, anchor)
+        assert "claim" in box["class"]
+        assert box.strong.text == f"Claim {claim}."
+        led_to.append(anchor)
+    shown = [box["id"] for name in chapters() for box in soup(f"{name}.html").select(".claim")]
+    assert sorted(shown) == sorted(led_to)
+
+
 def test_every_asset_exists():
     missing = [(p, a) for p in pages() for a in assets(p) if not target(p, a)[0].is_file()]
     assert not missing

@@ -14,7 +14,18 @@ from docutils.core import publish_doctree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
 
-from book_site import accessibility, derivations, figures, pages, repository, sitemap, terms
+from book_site import (
+    accessibility,
+    claim_boxes,
+    derivations,
+    figures,
+    pages,
+    repository,
+    sitemap,
+    terms,
+)
+
+from cvlab.claims import claim
 
 # Images
 
@@ -120,6 +131,26 @@ def test_scripts_that_a_page_does_not_use_are_cut():
     page = f"<head>{icons}{setting}{maths}<script src='x.js'></script></head>"
     assert pages.ICON_SCRIPT.sub("", page) == page.replace(icons, "")
     assert pages.MATHS_SCRIPTS.sub("", page) == page.replace(setting, "").replace(maths, "")
+
+
+# Claim boxes
+
+
+def test_links_may_name_the_claim_boxes_of_a_page_and_no_others():
+    box = claim("C05", holds=False, verdict="does not hold", measured="80 < 224")
+    doctree = publish_doctree("A page.")
+    doctree += nodes.container("", nodes.raw("", box._repr_html_(), format="html"))
+    env = SimpleNamespace(docname="chapters/a", metadata={"chapters/a": {"myst_slugs": {"x": 1}}})
+    claim_boxes.name_boxes(SimpleNamespace(env=env), doctree)
+    places = env.metadata["chapters/a"]["myst_slugs"]
+    assert places.pop("x") == 1
+    assert [place[1] for place in places.values()] == list(places) == ["claim-C05"]
+
+
+def test_a_page_without_boxes_has_no_such_places():
+    env = SimpleNamespace(docname="a", metadata={"a": {}})
+    claim_boxes.name_boxes(SimpleNamespace(env=env), publish_doctree("Claim C05, id=claim-C05."))
+    assert env.metadata["a"]["myst_slugs"] == {}
 
 
 # Links between chapters and reference

@@ -237,7 +237,7 @@ def test_claims_are_read_from_the_outputs_of_the_chapters(book, monkeypatch):
     run(monkeypatch, claims)
     page = (book / "book/claims.md").read_text()
     assert "## C05: holds with conditions" in page
-    assert "[A chapter](../chapters/01-a.ipynb)" in page
+    assert "[A chapter](../chapters/01-a.ipynb#claim-C05)" in page
     assert "- grey: yes\n- colour: no" in page
     assert "1 claims tested so far (holds: 0, holds with conditions: 1, does not hold: 0)" in page
     notebook.cells[2].outputs[0].data[MIME]["measured"] = "another number"

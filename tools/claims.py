@@ -18,7 +18,7 @@ INTRODUCTION = """\
 Lectures state rules in a sentence. Each row below is such a sentence, taken from one of five
 public lecture decks and put in the book's own words, with the verdict of the cell that tests it.
 The verdicts are read from the executed chapters: this page is generated, and a verdict that
-contradicts the run stops the build.
+contradicts the run stops the build. The name of the chapter leads to the box with the test.
 
 """
 
@@ -49,7 +49,8 @@ def render() -> dict[Path, str]:
             "",
             f"> {claim['statement']}",
             "",
-            f"Lecture {claim['lecture']}. Tested in [{chapter}](../chapters/{path.name}).",
+            f"Lecture {claim['lecture']}. Tested in "
+            f"[{chapter}](../chapters/{path.name}#claim-{claim['id']}).",
             "",
             *(f"- {name}: {'yes' if held else 'no'}" for name, held in _named(claim)),
             "",

@@ -3,6 +3,7 @@
 ``figures``        alternative texts that notebooks carry, sizes and lazy loading of images
 ``pages``          descriptions and social titles, scripts that are not used, boxes for predictions
 ``accessibility``  small repairs of the theme's HTML
+``claim_boxes``    claim boxes as places to link to
 ``derivations``    links between the reference pages and the chapters that derive a function
 ``terms``          links from a chapter's terms to the glossary
 ``sitemap``        the list of pages for search engines
@@ -19,7 +20,16 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from book_site import course, derivations, figures, pages, repository, sitemap, terms
+from book_site import (
+    claim_boxes,
+    course,
+    derivations,
+    figures,
+    pages,
+    repository,
+    sitemap,
+    terms,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -29,6 +39,7 @@ def setup(app: Sphinx) -> dict:
     sys.path.insert(0, str(ROOT))
     from book_site import quizzes, slides
 
-    for part in (figures, pages, derivations, terms, sitemap, repository, course, quizzes, slides):
+    own = (figures, pages, claim_boxes, derivations, terms, sitemap, repository, course)
+    for part in (*own, quizzes, slides):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
