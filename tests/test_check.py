@@ -100,6 +100,14 @@ def test_a_single_number_is_not_given_away():
     assert "42" not in module._try(number, 41, ())
 
 
+@pytest.mark.parametrize("answer", [[42], np.array([42]), np.array([[42.0]])])
+def test_a_single_number_may_come_in_an_array(answer):
+    number = Exercise(reference=lambda: 42)
+    assert module._try(number, answer, ()) is None
+    assert "Expected shape" in module._try(number, [42, 42], ())
+    assert module._try(number, np.asarray(answer) + 1, ()) == "Not right yet: 43."
+
+
 def test_results_of_several_parts_are_compared_one_by_one():
     assert check("x.2", (np.arange(2), [[1, 1]])) == 1
     assert "Result 1: Expected shape (1, 2)" in check("x.2", ([0, 1], [1, 1])).text
