@@ -69,8 +69,8 @@ def mistakes():
     """A kernel that is not flipped, a size that is one too large, a stride that is not used."""
     notebook = _solution()
     for name, right, wrong in (
-        ("ex-02-6", "[::-1, ::-1]", ""),
-        ("ex-02-2", "stride + 1", "stride + 2"),
+        ("ex-02-2", "[::-1, ::-1]", ""),
+        ("ex-02-3", "stride + 1", "stride + 2"),
     ):
         answer = _cell(notebook, name)
         assert right in answer.source
@@ -96,8 +96,8 @@ def stripped():
     notebook = _solution()
     for cell in notebook.cells:
         cell.metadata.clear()
-    notebook.cells.insert(9, new_code_cell("# tried afterwards\nscratch = 1"))
-    notebook.cells.insert(8, new_code_cell("def output_size(*sizes):\n    return 0"))
+    notebook.cells.insert(13, new_code_cell("# tried afterwards\nscratch = 1"))
+    notebook.cells.insert(12, new_code_cell("def output_size(*sizes):\n    return 0"))
     notebook.cells.insert(5, new_markdown_cell("A remark of mine."))
     notebook.cells.append(new_code_cell("print('done')"))
     return notebook
@@ -140,7 +140,7 @@ def other_notebook():
     return new_notebook(cells=[new_code_cell("print('my holiday plans')")])
 
 
-ALL, NONE, UNGRADED = 44.0, 0.0, None
+ALL, NONE, UNGRADED = 52.0, 0.0, None
 GRADES = {
     perfect: ALL,
     blank: NONE,
@@ -313,10 +313,10 @@ def test_a_grade_of_an_earlier_run_is_not_shown_as_that_of_a_failed_one(course, 
 
 def test_cells_without_a_grade_are_named_until_someone_grades_them(report):
     _, gradebook = report
-    grade = gradebook.find_grade("ex-02-7-hidden", NAME, NAME, _student(perfect))
+    grade = gradebook.find_grade("ex-02-13-hidden", NAME, NAME, _student(perfect))
     grade.auto_score = None
     gradebook.db.commit()
-    assert _row(report, perfect)["status"] == "not all graded: ex-02-7-hidden"
+    assert _row(report, perfect)["status"] == "not all graded: ex-02-13-hidden"
     assert _row(report, perfect)["score"] == ALL - 2
     grade.manual_score = 1
     gradebook.db.commit()
@@ -414,11 +414,11 @@ def test_a_missing_check_is_put_back_behind_its_answer(missing, bare):
 
 def test_an_edited_check_without_metadata_is_put_back():
     notebook = stripped()
-    check = next(c for c in notebook.cells if c.source == 'check("02.3", multiply_adds, points=2)')
+    check = next(c for c in notebook.cells if c.source == 'check("02.5", multiply_adds, points=2)')
     check.source = "2.0"
     names = _names(_mended(notebook))
     assert names == _names(_release())
-    assert _cell(notebook, "ex-02-3-check").source != "2.0"
+    assert _cell(notebook, "ex-02-5-check").source != "2.0"
 
 
 def test_another_notebook_is_refused():

@@ -219,7 +219,7 @@ def test_minutes_of_a_week_are_added_up():
     week = {
         "lessons": ["02"],
         "talks": ["03", "99"],
-        "exercises": ["02.1", "02.7"],
+        "exercises": ["02.1", "02.13"],
         "other_minutes": 7,
     }
     assert week_minutes(week) == (50 + 10 + 7, all_chapters()["02"].minutes + 8 + 25)

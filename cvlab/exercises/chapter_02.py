@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cvlab import cost, kernels
 from cvlab.check import Exercise
 
 _RNG = np.random.default_rng(2)
@@ -58,7 +59,44 @@ _SLIDE = Exercise(
 )
 
 
-# 02.2 the output size
+# 02.2 the mathematical convolution
+
+
+def _convolve_by_definition(image, kernel):
+    (h, w), (kh, kw) = image.shape, kernel.shape
+    out = np.zeros((h - kh + 1, w - kw + 1))
+    for m, n in np.ndindex(kernel.shape):
+        out += kernel[m, n] * image[kh - 1 - m : h - m, kw - 1 - n : w - n]
+    return out
+
+
+def _correlate2d(image, kernel):
+    return _convolve_by_definition(image, kernel[::-1, ::-1])
+
+
+_FLIP = Exercise(
+    reference=_convolve_by_definition,
+    cases=[(_integers(4, 5), _integers(2, 3)), (_integers(5, 5), _integers(3, 3))],
+    hidden_cases=[(_integers(6, 4), _integers(3, 2)), (_integers(3, 3), _integers(3, 3))],
+    mistakes=[
+        (_correlate2d, "Not flipped: this is still the cross-correlation."),
+        (
+            lambda x, k: _correlate2d(x, k[::-1]),
+            "Only one axis is flipped: turn the kernel upside down and left to right.",
+        ),
+        (
+            lambda x, k: _correlate2d(x, k[:, ::-1]),
+            "Only one axis is flipped: turn the kernel upside down and left to right.",
+        ),
+        (
+            lambda x, k: _correlate2d(x[::-1, ::-1], k),
+            "The image is flipped instead of the kernel: the result comes out upside down.",
+        ),
+    ],
+)
+
+
+# 02.3 the output size
 
 
 def _count_positions(size, kernel, stride, padding, dilation):
@@ -98,82 +136,7 @@ _OUTPUT_SIZE = Exercise(
 )
 
 
-# 02.3 what separating saves
-
-
-def _count_products(height, width, channels_in, channels_out, size):
-    ordinary = np.zeros((height, width, channels_out, size, size, channels_in)).size
-    depthwise = np.zeros((height, width, channels_in, size, size)).size
-    return ordinary, depthwise + np.zeros((height, width, channels_in, channels_out)).size
-
-
-_SEPARABLE = Exercise(
-    reference=_count_products,
-    tolerance=0,
-    cases=[(8, 8, 3, 16, 3), (5, 7, 4, 2, 5), (10, 6, 8, 8, 1)],
-    hidden_cases=[(14, 14, 16, 32, 3), (9, 4, 1, 6, 7)],
-    mistakes=[
-        (
-            lambda h, w, c, k, f: (h * w * f * f * k, h * w * (f * f + k)),
-            "The input channels are missing: every filter has a kernel for each of them.",
-        ),
-        (
-            lambda h, w, c, k, f: (f * f * c * k, f * f * c + c * k),
-            "These are the weights. Each is used once at every one of the h × w positions.",
-        ),
-        (
-            lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c * c * k),
-            "The two steps of a separable layer run one after the other: their costs add.",
-        ),
-        (
-            lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c),
-            "The pointwise step is missing: it mixes the channels with a 1 × 1 kernel.",
-        ),
-    ],
-)
-
-
-# 02.4 "same" padding
-
-
-def _same_by_search(size, kernel, stride):
-    outputs = int(np.ceil(size / stride))
-    total = next(p for p in range(kernel + size) if (size + p - kernel) // stride + 1 >= outputs)
-    return (total // 2, total - total // 2)
-
-
-_SAME = Exercise(
-    reference=_same_by_search,
-    tolerance=0,
-    cases=[(16, 3, 2), (17, 3, 2), (5, 4, 1), (6, 1, 3), (28, 5, 1)],
-    hidden_cases=[(224, 7, 2), (6, 1, 4), (1, 3, 2)],
-    mistakes=[
-        (
-            lambda n, k, s: _same_by_search(n, k, s)[::-1],
-            "Before and after are swapped: TensorFlow puts the odd pixel after the image.",
-        ),
-        (
-            lambda n, k, s: ((k - 1) // 2, k - 1 - (k - 1) // 2),
-            "This is right at stride 1 only: the windows at a larger stride need less.",
-        ),
-        (
-            lambda n, k, s: ((k - 1) // 2, (k - 1) // 2),
-            "The same on both sides is not always enough, and not always needed: start from "
-            "the number of outputs, ceil(size / stride).",
-        ),
-        (
-            lambda n, k, s: (
-                ((-(-n // s) - 1) * s + k - n) // 2,
-                ((-(-n // s) - 1) * s + k - n + 1) // 2,
-            ),
-            "The total came out negative: when the stride is larger than the kernel, the "
-            "padding is zero, never less.",
-        ),
-    ],
-)
-
-
-# 02.5 design a kernel
+# 02.4 design a kernel
 
 
 def _judge_edge_kernel(kernel, image, kind):
@@ -224,159 +187,129 @@ _EDGE = Exercise(
 )
 
 
-# 02.6 the mathematical convolution
+# 02.5 what separating saves
 
 
-def _convolve_by_definition(image, kernel):
-    (h, w), (kh, kw) = image.shape, kernel.shape
-    out = np.zeros((h - kh + 1, w - kw + 1))
-    for m, n in np.ndindex(kernel.shape):
-        out += kernel[m, n] * image[kh - 1 - m : h - m, kw - 1 - n : w - n]
-    return out
+def _count_products(height, width, channels_in, channels_out, size):
+    ordinary = np.zeros((height, width, channels_out, size, size, channels_in)).size
+    depthwise = np.zeros((height, width, channels_in, size, size)).size
+    return ordinary, depthwise + np.zeros((height, width, channels_in, channels_out)).size
 
 
-def _correlate2d(image, kernel):
-    return _convolve_by_definition(image, kernel[::-1, ::-1])
-
-
-_FLIP = Exercise(
-    reference=_convolve_by_definition,
-    cases=[(_integers(4, 5), _integers(2, 3)), (_integers(5, 5), _integers(3, 3))],
-    hidden_cases=[(_integers(6, 4), _integers(3, 2)), (_integers(3, 3), _integers(3, 3))],
+_SEPARABLE = Exercise(
+    reference=_count_products,
+    tolerance=0,
+    cases=[(8, 8, 3, 16, 3), (5, 7, 4, 2, 5), (10, 6, 8, 8, 1)],
+    hidden_cases=[(14, 14, 16, 32, 3), (9, 4, 1, 6, 7)],
     mistakes=[
-        (_correlate2d, "Not flipped: this is still the cross-correlation."),
         (
-            lambda x, k: _correlate2d(x, k[::-1]),
-            "Only one axis is flipped: turn the kernel upside down and left to right.",
+            lambda h, w, c, k, f: (h * w * f * f * k, h * w * (f * f + k)),
+            "The input channels are missing: every filter has a kernel for each of them.",
         ),
         (
-            lambda x, k: _correlate2d(x, k[:, ::-1]),
-            "Only one axis is flipped: turn the kernel upside down and left to right.",
+            lambda h, w, c, k, f: (f * f * c * k, f * f * c + c * k),
+            "These are the weights. Each is used once at every one of the h × w positions.",
         ),
         (
-            lambda x, k: _correlate2d(x[::-1, ::-1], k),
-            "The image is flipped instead of the kernel: the result comes out upside down.",
+            lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c * c * k),
+            "The two steps of a separable layer run one after the other: their costs add.",
+        ),
+        (
+            lambda h, w, c, k, f: (h * w * f * f * c * k, h * w * f * f * c),
+            "The pointwise step is missing: it mixes the channels with a 1 × 1 kernel.",
         ),
     ],
 )
 
 
-# 02.7 conv2d from scratch
+# 02.6 "same" padding
 
 
-def _conv2d(x, kernel, stride):
-    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))
-    return np.einsum("nijcab,abcd->nijd", windows[:, ::stride, ::stride], kernel)
+def _same_by_search(size, kernel, stride):
+    outputs = int(np.ceil(size / stride))
+    total = next(p for p in range(kernel + size) if (size + p - kernel) // stride + 1 >= outputs)
+    return (total // 2, total - total // 2)
 
 
-_SCRATCH = Exercise(
-    reference=_conv2d,
-    cases=[
-        (_integers(1, 4, 4, 1), _integers(2, 2, 1, 1), 1),
-        (_integers(2, 6, 5, 3), _integers(3, 2, 3, 4), 1),
-        (_integers(1, 8, 7, 2), _integers(3, 3, 2, 3), 2),
-    ],
-    hidden_cases=[
-        (_integers(3, 7, 7, 1), _integers(3, 3, 1, 2), 3),
-        (_integers(2, 5, 9, 4), _integers(1, 1, 4, 3), 2),
-        (_integers(1, 5, 4, 2), _integers(5, 4, 2, 1), 1),
-    ],
+_SAME = Exercise(
+    reference=_same_by_search,
+    tolerance=0,
+    cases=[(16, 3, 2), (17, 3, 2), (5, 4, 1), (6, 1, 3), (28, 5, 1)],
+    hidden_cases=[(224, 7, 2), (6, 1, 4), (1, 3, 2)],
     mistakes=[
         (
-            lambda x, k, s: _conv2d(x, k[::-1, ::-1], s),
-            "Your kernel is flipped: layers compute the cross-correlation, without a flip.",
+            lambda n, k, s: _same_by_search(n, k, s)[::-1],
+            "Before and after are swapped: TensorFlow puts the odd pixel after the image.",
         ),
         (
-            lambda x, k, s: _conv2d(x, k.swapaxes(0, 1), s),
-            "Rows and columns of the kernel are swapped.",
+            lambda n, k, s: ((k - 1) // 2, k - 1 - (k - 1) // 2),
+            "This is right at stride 1 only: the windows at a larger stride need less.",
         ),
         (
-            lambda x, k, s: _conv2d(x, k, 1),
-            "The stride is not used: move the window by `stride` pixels.",
+            lambda n, k, s: ((k - 1) // 2, (k - 1) // 2),
+            "The same on both sides is not always enough, and not always needed: start from "
+            "the number of outputs, ceil(size / stride).",
         ),
         (
-            lambda x, k, s: _conv2d(x[..., :1], k[:, :, :1], s),
-            "Only the first input channel is used: sum over all of them.",
-        ),
-        (
-            lambda x, k, s: _conv2d(x, k, s)[:, :-1, :-1],
-            "The last row and column are missing: count the positions with a floor, plus one.",
+            lambda n, k, s: (
+                ((-(-n // s) - 1) * s + k - n) // 2,
+                ((-(-n // s) - 1) * s + k - n + 1) // 2,
+            ),
+            "The total came out negative: when the stride is larger than the kernel, the "
+            "padding is zero, never less.",
         ),
     ],
 )
 
 
-# 02.8 the gradient of the kernel
+# 02.7 does a layer commute with a shift?
 
 
-def _kernel_gradient(x, dy, stride):
-    """Cross-correlate with `dy` spread apart by the stride."""
-    spread = np.zeros([(n - 1) * stride + 1 for n in dy.shape])
-    spread[::stride, ::stride] = dy
-    windows = np.lib.stride_tricks.sliding_window_view(x, spread.shape)
-    return np.einsum("uvij,ij->uv", windows, spread)
+def _shift_errors(before, after, moved):
+    """All differences, column by column."""
+    columns = range(before.shape[1] - moved)
+    return np.array([before[:, c + moved] - after[:, c] for c in columns])
 
 
-_GRADIENT = Exercise(
-    reference=_kernel_gradient,
-    cases=[
-        (_integers(4, 5), _integers(3, 3), 1),
-        (_integers(7, 6), _integers(3, 2), 2),
-        (_integers(6, 6), _integers(4, 4), 1),
-    ],
-    hidden_cases=[(_integers(8, 9), _integers(2, 3), 3), (_integers(3, 3), _integers(3, 3), 1)],
+def _pan(width, moved, border=0.0):
+    """Two views of one map; with a border the outermost columns differ, as with same padding."""
+    scene = _integers(3, width + moved)
+    before, after = scene[:, :width].copy(), scene[:, moved:].copy()
+    before[:, -1] -= border
+    after[:, 0] -= 2 * border
+    return before, after, moved
+
+
+_COMMUTES = Exercise(
+    reference=lambda *case: np.abs(_shift_errors(*case)).max(),
+    cases=[_pan(6, 2, border=0.5), _pan(5, 1, border=-1.0), (*_pan(6, 1)[:2], 3)],
+    hidden_cases=[_pan(9, 3, border=0.75), (*_pan(8, 2)[:2], 4)],
     mistakes=[
         (
-            lambda x, dy, s: _kernel_gradient(x, dy, s)[::-1, ::-1],
-            "The gradient comes out flipped: weight (u, v) met the pixel x[i + u, j + v].",
+            lambda before, after, moved: np.abs(before - after).max(),
+            "Compared at the same place: that asks for invariance. Move the map along first.",
         ),
         (
-            lambda x, dy, s: _kernel_gradient(x, np.ones_like(dy), s),
-            "The gradient that arrives, dy, is not used: the chain rule multiplies by it.",
+            lambda before, after, moved: np.abs(_shift_errors(after, before, moved)).max(),
+            "Moved the wrong way: the camera pans right, so the scene moves left.",
         ),
         (
-            lambda x, dy, s: _kernel_gradient(x, dy, s) / dy.size,
-            "You took the mean: a weight is used at every position, and its uses add up.",
+            lambda *case: np.abs(_shift_errors(*case)).mean(),
+            "This is the mean: one wrong column among many would hardly show. Take the largest.",
         ),
         (
-            lambda x, dy, s: _kernel_gradient(x, dy, 1),
-            "The stride is not used: the window of (i, j) starts at (i * stride, j * stride).",
+            lambda *case: _shift_errors(*case).max(),
+            "A difference below zero is a difference too: take absolute values.",
+        ),
+        (
+            lambda b, a, moved: np.abs(np.roll(b, -moved, 1) - a).max(),
+            "np.roll brings columns back in on the other side: compare only what both maps show.",
         ),
     ],
 )
 
 
-# 02.9 two layers in one
-
-
-def _full_convolution(first, second):
-    out = np.zeros(np.add(first.shape, second.shape) - 1)
-    for i, j in np.ndindex(first.shape):
-        out[i : i + second.shape[0], j : j + second.shape[1]] += first[i, j] * second
-    return out
-
-
-_MERGE = Exercise(
-    reference=_full_convolution,
-    cases=[(_integers(2, 2), _integers(2, 3)), (_integers(3, 3), _integers(3, 3))],
-    hidden_cases=[(_integers(2, 3), _integers(3, 3)), (_integers(3, 2), _integers(1, 1))],
-    mistakes=[
-        (
-            lambda a, b: _full_convolution(a, b[::-1, ::-1]),
-            "One kernel is flipped: weight (i, j) of the first meets weight (m, n) of the "
-            "second at (i + m, j + n).",
-        ),
-        (
-            lambda a, b: _full_convolution(a, b)[
-                : max(len(a), len(b)), : max(a.shape[1], b.shape[1])
-            ],
-            "Too small: two kernels of k and l pixels see k + l - 1 pixels together.",
-        ),
-    ],
-)
-
-
-# 02.10 a dense layer from another framework
+# 02.8 a dense layer from another framework
 
 
 def _kernel_of_channels_first(weights, height, width, channels):
@@ -407,6 +340,172 @@ _DENSE = Exercise(
         (
             lambda w, h, wd, c: w.reshape(c, h, wd, -1),
             "The channels still come first: move that axis behind height and width.",
+        ),
+    ],
+)
+
+
+# 02.9 what a stack of layers costs
+
+
+def _sizes(shape, layers, padding="same", every=None):
+    """Shapes of all arrays and costs of all layers; `every` layer may read as many channels."""
+    shapes, layer_costs = [shape], []
+    for filters, size, stride in layers:
+        height, width, channels = shapes[-1]
+        here = (height, width, every or channels)
+        layer_costs.append(
+            cost.conv2d_cost(here, size, filters, stride=stride, padding=padding, bias=False)
+        )
+        shapes.append(layer_costs[-1].output_shape)
+    return shapes, layer_costs
+
+
+def _stack(shape, layers, batch, padding="same", every=None):
+    shapes, layer_costs = _sizes(shape, layers, padding, every)
+    return (
+        sum(layer.parameters for layer in layer_costs) + sum(filters for filters, *_ in layers),
+        sum(layer.macs for layer in layer_costs),
+        cost.inference_bytes(shapes, batch),
+        cost.training_bytes(shapes, batch),
+    )
+
+
+def _places(shapes):
+    return [height * width for height, width, _ in shapes]
+
+
+def _parameters_slips(shape, layers, batch):
+    one, first = _stack(shape, layers, batch, every=1), _stack(shape, layers, batch, every=shape[2])
+    biases = sum(filters for filters, *_ in layers)
+    return {
+        _stack(shape, layers, batch)[0] - biases: "The biases are missing: one for each filter.",
+        one[0]: "The input channels are missing: every filter has a kernel for each of them.",
+        first[0]: "Only the first layer reads the image: each later one reads as many channels "
+        "as the layer before it has filters.",
+    }
+
+
+def _product_slips(shape, layers, batch):
+    shapes, layer_costs = _sizes(shape, layers)
+    right = _stack(shape, layers, batch)
+    biased = sum(
+        places * filters for places, (filters, *_) in zip(_places(shapes[1:]), layers, strict=True)
+    )
+    before = sum(
+        places * layer.parameters
+        for places, layer in zip(_places(shapes), layer_costs, strict=False)
+    )
+    return {
+        sum(layer.parameters for layer in layer_costs): "These are the weights: each is used once "
+        "at every place of the output.",
+        right[
+            0
+        ]: "These are the parameters: each weight is used once at every place of the output.",
+        right[1] + biased: "Adding a bias is no multiply-add: count the weights alone.",
+        2 * right[1]: "These are FLOPs: a multiply-add is two of them, and here it counts as one.",
+        right[1] * batch: "Asked for are the multiply-adds for one image, not for the batch.",
+        before: "Count the places of the output: a stride of 2 leaves a quarter of those of the "
+        "input.",
+        _stack(shape, layers, batch, every=shape[2])[1]: "Only the first layer reads the image: "
+        "each later one reads as many channels as the layer before it has filters.",
+    }
+
+
+def _running_slips(shape, layers, batch):
+    right = _stack(shape, layers, batch)
+    largest = max(cost.activation_bytes(each, batch) for each in _sizes(shape, layers)[0])
+    return {
+        right[3]: "That is what training keeps. To run the chain, an array is free again once the "
+        "next layer has read it: take the largest sum of two neighbours.",
+        largest: "The layer at work needs its input and its output, both at once.",
+        4 * right[0] + right[2]: "The parameters are no activations: leave them out.",
+        right[2] // 4: "These are numbers: a float32 number takes 4 bytes.",
+        right[2] // batch: "That is one image: the batch holds `batch` of them.",
+    }
+
+
+def _training_slips(shape, layers, batch):
+    right = _stack(shape, layers, batch)
+    return {
+        right[2]: "That is what running needs. Training goes back through the layers, and keeps "
+        "the images and every output until then.",
+        right[3] - cost.activation_bytes(shape, batch): "The images are missing: the gradient of "
+        "the first kernels needs them.",
+        4 * right[0] + right[3]: "The parameters are no activations: leave them out.",
+        right[3] // 4: "These are numbers: a float32 number takes 4 bytes.",
+        right[3] // batch: "That is one image: the batch holds `batch` of them.",
+    }
+
+
+_PARTS = {
+    "The parameters": _parameters_slips,
+    "The multiply-adds": _product_slips,
+    "The bytes to run": _running_slips,
+    "The bytes to train": _training_slips,
+}
+
+
+def _judge_stack(result, shape, layers, batch):
+    numbers = np.asarray(result, dtype=float).ravel()
+    if numbers.size != len(_PARTS):
+        return f"Expected four numbers, got {numbers.size}."
+    for number, right, valid, (name, slips) in zip(
+        numbers,
+        _stack(shape, layers, batch),
+        _stack(shape, layers, batch, padding="valid"),
+        _PARTS.items(),
+        strict=True,
+    ):
+        if number == right:
+            continue
+        known = slips(shape, layers, batch)
+        known[valid] = "The maps came out too small: same padding has ceil(size / stride) outputs."
+        why = known.get(number, f"{number:,.0f} is not right yet.")
+        return f"{name}: {why} (tried with {shape!r}, {layers!r}, {batch!r})"
+    return None
+
+
+_STACK = Exercise(
+    reference=_stack,
+    judge=_judge_stack,
+    cases=[
+        ((32, 32, 3), [(8, 3, 1), (16, 3, 2), (4, 1, 1)], 2),
+        ((15, 10, 1), [(6, 5, 2), (12, 3, 2)], 4),
+        ((12, 12, 5), [(7, 3, 1), (9, 3, 1), (11, 5, 3)], 3),
+    ],
+    hidden_cases=[
+        ((224, 224, 3), [(64, 3, 1), (64, 3, 1), (128, 3, 2), (128, 3, 2)], 64),
+        ((17, 20, 2), [(3, 3, 1), (5, 5, 3), (8, 3, 2)], 5),
+    ],
+)
+
+
+# 02.10 two layers in one
+
+
+def _full_convolution(first, second):
+    out = np.zeros(np.add(first.shape, second.shape) - 1)
+    for i, j in np.ndindex(first.shape):
+        out[i : i + second.shape[0], j : j + second.shape[1]] += first[i, j] * second
+    return out
+
+
+_MERGE = Exercise(
+    reference=_full_convolution,
+    cases=[(_integers(2, 2), _integers(2, 3)), (_integers(3, 3), _integers(3, 3))],
+    hidden_cases=[(_integers(2, 3), _integers(3, 3)), (_integers(3, 2), _integers(1, 1))],
+    mistakes=[
+        (
+            lambda a, b: _full_convolution(a, b[::-1, ::-1]),
+            "One kernel is flipped: weight (i, j) of the first meets weight (m, n) of the "
+            "second at (i + m, j + n).",
+        ),
+        (
+            lambda a, b: _full_convolution(a, b)[
+                : max(len(a), len(b)), : max(a.shape[1], b.shape[1])
+            ],
+            "Too small: two kernels of k and l pixels see k + l - 1 pixels together.",
         ),
     ],
 )
@@ -454,48 +553,187 @@ _TRANSPOSED = Exercise(
 )
 
 
-# 02.12 does a layer commute with a shift?
+# 02.12 what is in a filter
 
 
-def _shift_errors(before, after, moved):
-    """All differences, column by column."""
-    columns = range(before.shape[1] - moved)
-    return np.array([before[:, c + moved] - after[:, c] for c in columns])
+def _explained(bank, patterns):
+    """Project on directions at right angles that span the same patterns."""
+    directions, _ = np.linalg.qr(patterns.reshape(9, -1))
+    flat = bank.reshape(9, -1)
+    return ((directions.T @ flat) ** 2).sum(axis=0) / (flat**2).sum(axis=0)
 
 
-def _pan(width, moved, border=0.0):
-    """Two views of one map; with a border the outermost columns differ, as with same padding."""
-    scene = _integers(3, width + moved)
-    before, after = scene[:, :width].copy(), scene[:, moved:].copy()
-    before[:, -1] -= border
-    after[:, 0] -= 2 * border
-    return before, after, moved
+def _squared_cosines(bank, patterns):
+    flat, basis = bank.reshape(9, -1), patterns.reshape(9, -1)
+    basis = basis / np.linalg.norm(basis, axis=0)
+    return ((basis.T @ flat) ** 2).sum(axis=0) / (flat**2).sum(axis=0)
 
 
-_COMMUTES = Exercise(
-    reference=lambda *case: np.abs(_shift_errors(*case)).max(),
-    cases=[_pan(6, 2, border=0.5), _pan(5, 1, border=-1.0), (*_pan(6, 1)[:2], 3)],
-    hidden_cases=[_pan(9, 3, border=0.75), (*_pan(8, 2)[:2], 4)],
+def _scrambled(bank, patterns):
+    """Take each kernel from nine numbers that lie side by side in memory."""
+    return _explained(bank.reshape(-1, 9).T, patterns.reshape(-1, 9).T)
+
+
+def _centred(array):
+    return array - array.mean(axis=(0, 1))
+
+
+def _compass(*directions):
+    return np.stack([kernels.kernel(f"sobel {side}") for side in directions], axis=-1).astype(float)
+
+
+# The first kernels of the second run in the chapter, in tenths.
+_TENTHS = [
+    [-14, 12, 9, -10, -6, -14, 8, -8],
+    [8, 3, 7, -16, -1, -4, 8, -6],
+    [0, -2, 13, -12, -5, 5, 7, 3],
+    [3, 7, 3, 4, -2, -11, -3, 3],
+    [5, -3, -3, 3, 0, 2, 3, 3],
+    [-8, -11, 2, 3, 0, 6, 4, 6],
+    [8, 10, -2, 7, 9, -2, -8, 7],
+    [-6, 4, -5, 3, 7, 5, -10, 5],
+    [2, -10, -2, 2, 9, 11, -2, 7],
+]
+_LEARNED = np.array(_TENTHS).reshape(3, 3, 8) / 10
+
+_EXPLAINED = Exercise(
+    reference=_explained,
+    cases=[
+        (_LEARNED, _compass("east", "south")),
+        (_integers(3, 3, 4), _compass("east", "southeast")),
+        (_integers(3, 3, 2), _integers(3, 3, 3)),
+    ],
+    hidden_cases=[
+        (_LEARNED, _compass("north", "northeast", "west")),
+        (_integers(3, 3, 5), _integers(3, 3, 2)),
+    ],
     mistakes=[
         (
-            lambda before, after, moved: np.abs(before - after).max(),
-            "Compared at the same place: that asks for invariance. Move the map along first.",
+            _squared_cosines,
+            "Squared cosines add up only if the patterns are at right angles to each other: what "
+            "two of them share is counted twice. Solve for the best combination.",
         ),
         (
-            lambda before, after, moved: np.abs(_shift_errors(after, before, moved)).max(),
-            "Moved the wrong way: the camera pans right, so the scene moves left.",
+            lambda bank, patterns: 1 - _explained(bank, patterns),
+            "That is the share that is left over: asked for is the share explained.",
         ),
         (
-            lambda *case: np.abs(_shift_errors(*case)).mean(),
-            "This is the mean: one wrong column among many would hardly show. Take the largest.",
+            lambda bank, patterns: np.sqrt(_explained(bank, patterns)),
+            "That is the ratio of the lengths: compare squares with squares.",
         ),
         (
-            lambda *case: _shift_errors(*case).max(),
-            "A difference below zero is a difference too: take absolute values.",
+            lambda bank, patterns: 1 - np.sqrt(1 - _explained(bank, patterns)),
+            "The length of what is left over was compared with the length of the kernel: compare "
+            "squares with squares.",
         ),
         (
-            lambda b, a, moved: np.abs(np.roll(b, -moved, 1) - a).max(),
-            "np.roll brings columns back in on the other side: compare only what both maps show.",
+            _scrambled,
+            "The numbers of different kernels got mixed: the kernels lie along the last axis, so "
+            "reshape to (9, kernels), not to (kernels, 9).",
+        ),
+        (
+            lambda bank, patterns: _explained(_centred(bank), patterns),
+            "The mean of each kernel was taken away first, as for a variance: a kernel that only "
+            "averages would look like an edge.",
+        ),
+        (
+            lambda bank, patterns: np.max(
+                [_explained(bank, patterns[..., i]) for i in range(patterns.shape[2])], axis=0
+            ),
+            "Only the best single pattern was used: the nearest combination comes nearer.",
+        ),
+        (
+            lambda bank, patterns: (
+                1
+                - np.sum((1 - _explained(bank, patterns)) * (bank**2).sum(axis=(0, 1)))
+                / np.sum(bank**2)
+            ),
+            "That is one share for the whole bank: sum over the nine weights of each kernel.",
+        ),
+    ],
+)
+
+
+# 02.13 conv2d from scratch
+
+
+def _conv2d(x, kernel, stride):
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))
+    return np.einsum("nijcab,abcd->nijd", windows[:, ::stride, ::stride], kernel)
+
+
+_SCRATCH = Exercise(
+    reference=_conv2d,
+    cases=[
+        (_integers(1, 4, 4, 1), _integers(2, 2, 1, 1), 1),
+        (_integers(2, 6, 5, 3), _integers(3, 2, 3, 4), 1),
+        (_integers(1, 8, 7, 2), _integers(3, 3, 2, 3), 2),
+    ],
+    hidden_cases=[
+        (_integers(3, 7, 7, 1), _integers(3, 3, 1, 2), 3),
+        (_integers(2, 5, 9, 4), _integers(1, 1, 4, 3), 2),
+        (_integers(1, 5, 4, 2), _integers(5, 4, 2, 1), 1),
+    ],
+    mistakes=[
+        (
+            lambda x, k, s: _conv2d(x, k[::-1, ::-1], s),
+            "Your kernel is flipped: layers compute the cross-correlation, without a flip.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x, k.swapaxes(0, 1), s),
+            "Rows and columns of the kernel are swapped.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x, k, 1),
+            "The stride is not used: move the window by `stride` pixels.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x[..., :1], k[:, :, :1], s),
+            "Only the first input channel is used: sum over all of them.",
+        ),
+        (
+            lambda x, k, s: _conv2d(x, k, s)[:, :-1, :-1],
+            "The last row and column are missing: count the positions with a floor, plus one.",
+        ),
+    ],
+)
+
+
+# 02.14 the gradient of the kernel
+
+
+def _kernel_gradient(x, dy, stride):
+    """Cross-correlate with `dy` spread apart by the stride."""
+    spread = np.zeros([(n - 1) * stride + 1 for n in dy.shape])
+    spread[::stride, ::stride] = dy
+    windows = np.lib.stride_tricks.sliding_window_view(x, spread.shape)
+    return np.einsum("uvij,ij->uv", windows, spread)
+
+
+_GRADIENT = Exercise(
+    reference=_kernel_gradient,
+    cases=[
+        (_integers(4, 5), _integers(3, 3), 1),
+        (_integers(7, 6), _integers(3, 2), 2),
+        (_integers(6, 6), _integers(4, 4), 1),
+    ],
+    hidden_cases=[(_integers(8, 9), _integers(2, 3), 3), (_integers(3, 3), _integers(3, 3), 1)],
+    mistakes=[
+        (
+            lambda x, dy, s: _kernel_gradient(x, dy, s)[::-1, ::-1],
+            "The gradient comes out flipped: weight (u, v) met the pixel x[i + u, j + v].",
+        ),
+        (
+            lambda x, dy, s: _kernel_gradient(x, np.ones_like(dy), s),
+            "The gradient that arrives, dy, is not used: the chain rule multiplies by it.",
+        ),
+        (
+            lambda x, dy, s: _kernel_gradient(x, dy, s) / dy.size,
+            "You took the mean: a weight is used at every position, and its uses add up.",
+        ),
+        (
+            lambda x, dy, s: _kernel_gradient(x, dy, 1),
+            "The stride is not used: the window of (i, j) starts at (i * stride, j * stride).",
         ),
     ],
 )
@@ -503,15 +741,17 @@ _COMMUTES = Exercise(
 
 EXERCISES = {
     "02.1": _SLIDE,
-    "02.2": _OUTPUT_SIZE,
-    "02.3": _SEPARABLE,
-    "02.4": _SAME,
-    "02.5": _EDGE,
-    "02.6": _FLIP,
-    "02.7": _SCRATCH,
-    "02.8": _GRADIENT,
-    "02.9": _MERGE,
-    "02.10": _DENSE,
+    "02.2": _FLIP,
+    "02.3": _OUTPUT_SIZE,
+    "02.4": _EDGE,
+    "02.5": _SEPARABLE,
+    "02.6": _SAME,
+    "02.7": _COMMUTES,
+    "02.8": _DENSE,
+    "02.9": _STACK,
+    "02.10": _MERGE,
     "02.11": _TRANSPOSED,
-    "02.12": _COMMUTES,
+    "02.12": _EXPLAINED,
+    "02.13": _SCRATCH,
+    "02.14": _GRADIENT,
 }
