@@ -95,9 +95,102 @@ def test_two_normalizations_in_a_row_are_both_folded():
 
 
 def test_a_normalization_without_a_linear_layer_before_it_stays():
-    between = [layers.MaxPooling2D(2), normalization(), layers.Conv2D(3, 1), layers.Dropout(0.5)]
-    model = keras.Sequential([keras.Input(SHAPE), normalization(), *between, normalization()])
-    check(model, removed=0, left=3)
+    between = [layers.MaxPooling2D(2), normalization(), layers.Conv2D(3, 1), layers.ReLU()]
+    model = keras.Sequential([keras.Input(SHAPE), layers.ReLU(), *between, normalization()])
+    check(model, removed=1, left=1)  # the 1 x 1 convolution takes in the one before it
+
+
+SILENT = {
+    "dropout": lambda: layers.Dropout(0.5),
+    "spatial dropout": lambda: layers.SpatialDropout2D(0.5),
+    "noise": lambda: layers.GaussianNoise(1.0),
+    "noisy dropout": lambda: layers.GaussianDropout(0.5),
+    "identity": layers.Identity,
+    "linear": lambda: layers.Activation("linear"),
+    "mean": layers.GlobalAveragePooling2D,
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_layers_that_keep_scale_and_shift_do_not_stand_in_the_way(name):
+    image, silent = keras.Input(SHAPE), SILENT[name]
+    features = layers.Identity()(silent()(layers.Conv2D(6, 3, padding="same")(image)))
+    folded = check(keras.Model(image, layers.ReLU()(normalization()(features))), removed=1)
+    assert len(folded.layers) == 5
+    x = layers.Dense(3, activation="relu")(silent()(normalization()(layers.ReLU()(image))))
+    check(keras.Model(image, x), removed=1)
+
+
+def test_what_is_dropped_at_inference_or_read_twice_stands_in_the_way():
+    image = keras.Input(SHAPE)
+    always = layers.Dropout(0.5, seed=1)(layers.Conv2D(6, 3)(image), training=True)
+    assert fold_batch_norms(keras.Model(image, normalization()(always))).removed == 0
+    dropped = layers.Dropout(0.5)(layers.Conv2D(6, 3)(image))
+    check(keras.Model(image, layers.Add()([normalization()(dropped), dropped])), removed=0, left=1)
+    features = layers.Conv2D(6, 3)(image)
+    dropped = normalization()(layers.Dropout(0.5)(features))
+    check(keras.Model(image, [features, dropped]), removed=0, left=1)
+
+
+FOLLOWING = {
+    "dense": lambda: layers.Dense(5, activation="softmax"),
+    "valid": lambda: layers.Conv2D(5, 3, strides=2, activation="relu", use_bias=False),
+    "dilated": lambda: layers.Conv2D(5, 3, dilation_rate=2),
+    "1 x 1": lambda: layers.Conv2D(5, 1, strides=2, padding="same"),
+    "flat": lambda: keras.Sequential([layers.Flatten(), layers.Dense(3, "relu")]),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
+def test_a_linear_layer_without_zeros_takes_in_the_normalization_before_it(name):
+    following = FOLLOWING[name]()
+    parts = following.layers if name == "flat" else [following]
+    head = [keras.Input(SHAPE), layers.ReLU(), normalization(), layers.Dropout(0.3)]
+    check(keras.Sequential([*head, *parts]), removed=1)
+    image = keras.Input(SHAPE)  # something else may read what is normalized
+    following = FOLLOWING[name]()
+    parts = following.layers if name == "flat" else [following]
+    x = normalization()(image)
+    for layer in parts:
+        x = layer(x)
+    check(keras.Model(image, [layers.ReLU()(image), x]), removed=1)
+
+
+STAYING = {
+    "zeros": lambda: layers.Conv2D(5, 3, padding="same"),
+    "groups": lambda: layers.Conv2D(6, 3, groups=2),
+    "depthwise": lambda: layers.DepthwiseConv2D(3),
+    "separable": lambda: layers.SeparableConv2D(5, 3),
+    "transposed": lambda: layers.Conv2DTranspose(5, 3),
+    "activation": lambda: layers.ReLU(),
+}
+
+
+@pytest.mark.parametrize("name", STAYING)
+def test_the_normalization_before_other_layers_stays(name):
+    model = [keras.Input(SHAPE), normalization(), STAYING[name](), layers.ReLU(), layers.Dense(2)]
+    check(keras.Sequential(model), removed=0, left=1)
+
+
+def test_a_normalization_that_is_read_twice_or_whose_reader_is_shared_stays():
+    image = keras.Input(SHAPE)
+    norm = normalization()(image)
+    check(keras.Model(image, [layers.Dense(2)(norm), norm]), removed=0, left=1)
+    norm = normalization()(image)
+    check(keras.Model(image, layers.Add()([layers.Dense(4)(norm), norm])), removed=0, left=1)
+    shared = layers.Dense(4)
+    check(keras.Model(image, shared(layers.ReLU()(shared(normalization()(image))))), 0, left=1)
+    shared = normalization()
+    check(keras.Model(image, layers.Dense(2)(shared(layers.ReLU()(shared(image))))), 0, left=1)
+
+
+def test_one_layer_takes_in_normalizations_on_both_sides():
+    around = [normalization(), normalization(), layers.Conv2D(5, 2), normalization()]
+    folded = check(keras.Sequential([keras.Input(SHAPE), *around, normalization()]), removed=4)
+    assert len(folded.layers) == 2
+    image = keras.Input(SHAPE)
+    channels_first = layers.Flatten(data_format="channels_first")(normalization()(image))
+    check(keras.Model(image, layers.Dense(3)(channels_first)), removed=0, left=1)
 
 
 def test_an_activation_in_the_convolution_keeps_the_normalization():
@@ -106,7 +199,7 @@ def test_an_activation_in_the_convolution_keeps_the_normalization():
             keras.Input(SHAPE),
             layers.Conv2D(3, 2, activation="relu"),
             normalization(),
-            layers.Conv2D(3, 2, activation="linear"),
+            layers.Conv2D(3, 2, padding="same", activation="linear"),
             normalization(),
         ]
     )
@@ -148,6 +241,7 @@ def test_shared_layers_keep_their_normalization():
 
 def test_a_normalization_of_another_axis_stays():
     image = keras.Input(SHAPE)
+    check(keras.Model(image, layers.Dense(3)(normalization(axis=1)(image))), removed=0, left=1)
     model = keras.Model(image, normalization(axis=1)(layers.Conv2D(4, 3)(image)))
     check(model, removed=0, left=1)
     model = keras.Model(image, normalization(axis=3)(layers.Conv2D(4, 3)(image)))
@@ -233,3 +327,20 @@ def test_a_trained_network_answers_the_same_on_real_photographs():
     expected, ours = model.predict(x, verbose=0), folded.predict(x, verbose=0)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
     assert expected.max() > 0.1
+
+
+def test_a_normalization_after_the_activation_is_folded_exactly_on_real_photographs():
+    """Into the next convolution if that adds no zeros; the last one into the dense layer."""
+    image = keras.Input((64, 64, 3))
+    x = image
+    for padding in ("same", "valid", "same", "valid"):
+        x = layers.Conv2D(8, 3, padding=padding, activation="relu")(x)
+        x = layers.Dropout(0.2)(normalization()(x))
+    x = layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    model = shaken(keras.Model(image, x))
+    folded, removed = fold_batch_norms(model)
+    assert removed == 3  # all but the one before the second "same"
+    photographs = [crop_and_resize(photograph(name)) for name in ("flower", "temple")]
+    pixels = keras.ops.image.resize(np.concatenate(photographs) / 255, (64, 64))
+    expected, ours = model.predict(pixels, verbose=0), folded.predict(pixels, verbose=0)
+    np.testing.assert_allclose(ours, expected, atol=1e-5)

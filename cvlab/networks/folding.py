@@ -1,12 +1,17 @@
-"""Folding every normalization of a Keras model that follows a convolution or a dense layer.
+"""Folding the normalizations of a Keras model into the linear layer before or after them.
 
 Inference only: the new model has no batch statistics left to learn. The old model stays as it is.
-A BatchNormalization is folded if the layer right before it is a convolution (ordinary, depthwise,
-    separable, transposed) or dense layer, with channels last and without an activation, and if
-    nothing else reads that layer's output: no other layer, no output of the model.
-It stays where it is if it, or the layer before it, is called more than once in its model, or if
-    it was called with ``training=True``. Models inside the model are folded each by itself.
-The arithmetic is that of :mod:`cvlab.folding`. Derived in chapter 06-batch-normalization.
+Before   convolution (ordinary, depthwise, separable, transposed) or dense layer, channels last and
+         without an activation; between it and the normalization, only layers that pass on what they
+         get (dropout, noise, Identity, a linear Activation) or take its global average
+After    if there is none before: dense layer, or ordinary convolution in one group that adds no
+         zeros (padding "valid", or a 1 x 1 kernel); between them the same layers, or Flatten. Its
+         activation does no harm
+Stays    a normalization that is called twice or with ``training=True``, that meets a shared layer,
+         a map that something else reads too (a layer, or the model's outputs), an activation, or
+         zero padding after it: the zeros are not normalized, and a folded layer would treat them so
+Models inside the model are folded each by itself. The arithmetic is that of :mod:`cvlab.folding`.
+Derived in chapter 06-batch-normalization.
 """
 
 from __future__ import annotations
@@ -15,8 +20,9 @@ from collections import Counter
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
-from cvlab.folding import fold_into_previous
+from cvlab.folding import fold_into_next, fold_into_previous
 from cvlab.networks.graph import _has_graph, walk
 
 # How the kernel of each layer is laid out; of a separable convolution, the pointwise kernel.
@@ -33,6 +39,23 @@ KERNEL_KINDS = {
     keras.layers.Conv2DTranspose: "transposed",
     keras.layers.Conv3DTranspose: "transposed",
 }
+
+
+CAN_FOLLOW = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
+SILENT = (  # at inference they return what they are given
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+)
+AVERAGES = (  # the mean of scale x + shift is scale (mean of x) + shift
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
+)
 
 
 class FoldedModel(NamedTuple):
@@ -91,8 +114,8 @@ def _fold(model, copies):
     else:
         ends = model.input, model.output
     graph = keras.Model(*ends, name=model.name)  # functional: clone_model shows us every call
-    partners = _foldable(graph)
-    removed = {name for names in partners.values() for name in names}
+    before, after = _foldable(graph)
+    removed = {name for names in [*before.values(), *after.values()] for name in names}
 
     def copy(layer):
         if layer.name in removed:
@@ -100,7 +123,7 @@ def _fold(model, copies):
         if _has_graph(layer):
             return _fold(layer, copies)
         config = layer.get_config()
-        if layer.name in partners:
+        if layer.name in before or layer.name in after:
             config["use_bias"] = True
         return type(layer).from_config(config)
 
@@ -110,8 +133,9 @@ def _fold(model, copies):
     folded = keras.models.clone_model(graph, clone_function=copy, call_function=call)
     for layer in folded.layers:
         if layer.weights and not _has_graph(layer):
-            normalizations = [graph.get_layer(name) for name in partners.get(layer.name, ())]
-            layer.set_weights(_folded_weights(graph.get_layer(layer.name), normalizations))
+            names = before.get(layer.name, ()), after.get(layer.name, ())
+            around = ([graph.get_layer(name) for name in side] for side in names)
+            layer.set_weights(_folded_weights(graph.get_layer(layer.name), *around))
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # it keeps values computed from its weights
     copies[id(model)] = folded
@@ -119,7 +143,7 @@ def _fold(model, copies):
 
 
 def _foldable(graph):
-    """Return, by the name of a convolution, the names of the normalizations to fold into it.
+    """Return the names of the normalizations to fold into each layer: those before it, after it.
 
     Every call of a layer is seen while the model is copied as it is; tensors are known by identity.
     """
@@ -135,38 +159,106 @@ def _foldable(graph):
     for _, args, kwargs, _ in calls:
         readers.update(id(tensor) for tensor in keras.tree.flatten((args, kwargs)))
     uses = Counter(layer.name for layer, *_ in calls)
-    made_by, partners = {}, {}
-    for layer, args, kwargs, outputs in calls:
-        made_by[id(outputs)] = layer
-        if type(layer) is keras.layers.BatchNormalization and len(args) == 1:
-            maker = made_by.get(id(args[0]))
-            fits = _fits(maker, layer, rank=len(args[0].shape)) and not kwargs.get("training")
-            if fits and uses[maker.name] == uses[layer.name] == readers[id(args[0])] == 1:
-                partners.setdefault(maker.name, []).append(layer.name)
-                made_by[id(outputs)] = maker  # which may take in the next one, too
-    return partners
+    once = {name for name, count in uses.items() if count == 1}
+    alone = {tensor for tensor, count in readers.items() if count == 1}
+    chain = [
+        (layer, args[0], outputs)
+        for layer, args, kwargs, outputs in calls
+        if len(args) == 1 and not kwargs.get("training")
+    ]
+    after = _after(chain, once, alone)
+    return _before(chain, once.difference(*after.values()), alone), after
 
 
-def _fits(maker, normalization, rank):
-    """Tell whether `normalization` acts on the output channels of the linear layer `maker`."""
-    return (
-        type(maker) in KERNEL_KINDS
-        and maker.activation is keras.activations.linear
-        and getattr(maker, "data_format", "channels_last") == "channels_last"
-        and normalization.axis in (-1, rank - 1)
+def _after(chain, once, alone):
+    """Return, by the name of a linear layer, the normalizations that follow it, in their order."""
+    found, made_by = {}, {}
+    for layer, x, outputs in chain:
+        maker = made_by.get(id(x)) if id(x) in alone else None
+        if _precedes(layer) and layer.name in once:
+            made_by[id(outputs)] = layer
+        elif maker and _passes(layer):
+            made_by[id(outputs)] = maker
+        elif maker and _normalizes(layer, x) and layer.name in once:
+            found.setdefault(maker.name, []).append(layer.name)
+            made_by[id(outputs)] = maker  # which may take in the next one, too
+    return found
+
+
+def _before(chain, once, alone):
+    """Return, by the name of a linear layer, the normalizations that lead to it, last one first."""
+    found, read_by = {}, {}
+    for layer, x, outputs in reversed(chain):
+        reader = read_by.get(id(outputs)) if id(outputs) in alone else None
+        if _follows(layer) and layer.name in once:
+            read_by[id(x)] = layer
+        elif reader and (_passes(layer) or _flattens(layer)):
+            read_by[id(x)] = reader
+        elif reader and _normalizes(layer, x) and layer.name in once:
+            found.setdefault(reader.name, []).append(layer.name)
+            read_by[id(x)] = reader
+    return found
+
+
+def _channels_last(layer):
+    return getattr(layer, "data_format", "channels_last") == "channels_last"
+
+
+def _passes(layer):
+    """Tell whether `layer` keeps, at inference, a scale and a shift of every channel."""
+    linear = type(layer) is keras.layers.Activation and _is_linear(layer)
+    return linear or type(layer) in SILENT or (type(layer) in AVERAGES and _channels_last(layer))
+
+
+def _flattens(layer):
+    """Tell whether `layer` is a Flatten, which leaves the channels side by side, pixel by pixel."""
+    return type(layer) is keras.layers.Flatten and _channels_last(layer)
+
+
+def _is_linear(layer):
+    return layer.activation is keras.activations.linear
+
+
+def _normalizes(layer, x):
+    """Tell whether `layer` normalizes the last axis of `x`."""
+    return type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, len(x.shape) - 1)
+
+
+def _precedes(layer):
+    """Tell whether `layer` may take in the normalization after it."""
+    return type(layer) in KERNEL_KINDS and _is_linear(layer) and _channels_last(layer)
+
+
+def _follows(layer):
+    """Tell whether `layer` may take in the normalization before it: no groups, no zeros added."""
+    if type(layer) not in CAN_FOLLOW or not _channels_last(layer):
+        return False
+    unpadded = type(layer) is keras.layers.Dense or (
+        layer.padding == "valid" or set(layer.kernel_size) == {1}
     )
+    return unpadded and getattr(layer, "groups", 1) == 1
 
 
-def _folded_weights(layer, normalizations):
-    """Return the weights of `layer` with the normalizations after it folded in, in their order."""
+def _folded_weights(layer, before, after):
+    """Return the weights of `layer` with the normalizations around it folded in."""
     weights = layer.get_weights()
-    if not normalizations:
+    if not before and not after:
         return weights
     bias = weights.pop() if layer.use_bias else None
     *others, kernel = weights
-    for norm in normalizations:
-        variables = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-        arrays = [None if v is None else v.numpy() for v in variables]
+    for norm in after:
         kind = KERNEL_KINDS[type(layer)]
-        kernel, bias = fold_into_previous(kernel, bias, *arrays, epsilon=norm.epsilon, kind=kind)
+        arrays, epsilon = _arrays(norm), norm.epsilon
+        kernel, bias = fold_into_previous(kernel, bias, *arrays, epsilon=epsilon, kind=kind)
+    for norm in before:
+        # behind a Flatten the channels come again for every pixel
+        times = kernel.shape[-2] // norm.moving_mean.shape[0]
+        arrays = [None if array is None else np.tile(array, times) for array in _arrays(norm)]
+        kernel, bias = fold_into_next(kernel, bias, *arrays, epsilon=norm.epsilon)
     return [*others, kernel, bias]
+
+
+def _arrays(norm):
+    """Return scale and shift, None if it has none, and the moving mean and variance."""
+    variables = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+    return [None if variable is None else variable.numpy() for variable in variables]
