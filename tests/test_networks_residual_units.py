@@ -248,6 +248,24 @@ def test_errors_name_what_is_wrong_and_which_projection_is_missing(options, mess
         residual_unit(keras.Input((7, 8, CHANNELS)), **options)
 
 
+SHORTCUT_ERRORS = [
+    ((6, 1, "skip"), 'kind must be "identity", "projection" or "zero_pad", got \'skip\''),
+    ((0, 1, "projection"), "filters must be an integer >= 1, got 0"),
+    ((6, 0, "zero_pad"), "stride must be an integer >= 1, got 0"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), SHORTCUT_ERRORS)
+def test_errors_of_the_shortcut(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        shortcut_path(keras.Input((7, 8, CHANNELS)), *arguments)
+
+
+def test_a_list_is_no_map():
+    with pytest.raises(ValueError, match=r"x must be a map .* with known channels, got list"):
+        residual_unit([1.0, 2.0], 4)
+
+
 def test_identity_with_a_stride_is_refused_on_maps_of_open_size():
     with pytest.raises(ValueError, match=r"which cannot be added .* with 6 filters and stride 2$"):
         residual_unit(keras.Input((None, None, 6)), 6, shortcut="identity", stride=2)

@@ -154,7 +154,15 @@ def test_without_a_projection_the_first_wider_unit_says_so():
         (lambda: small_resnet(8, (8, 8)), r"input_shape must be .*, got \(8, 8\)"),
         (lambda: small_resnet(8, (8, 0, 1)), "input_shape's width must be an integer >= 1, got 0"),
         (lambda: small_resnet(8, (8, 8, None)), "input_shape's channels must be .* got None"),
-        (lambda: small_resnet(8, shortcut=None, last_survival=0.5), "survival must be 1 without"),
+        (
+            lambda: small_resnet(8, shortcut=None, last_survival=0.5),
+            "last_survival must be 1 without",
+        ),
+        (lambda: resnet(18, survival=0.5), "zero_init, last_survival, got survival=0.5: all else"),
+        (lambda: resnet(18, kind="basic"), "must be among shortcut, .*, got kind='basic'"),
+        (lambda: small_resnet(8, survive=0.5), "options of the units must be .*got survive=0.5"),
+        (lambda: resnet(18, last_survival=2), "last_survival must be a probability, .* got 2"),
+        (lambda: resnet(18, classes=0), "classes must be an integer >= 1, got 0"),
     ],
 )
 def test_errors(build, message):

@@ -174,7 +174,7 @@ def shortcut_path(
     Raises
     ------
     ValueError
-        If a zero-padded path would have to drop channels.
+        If an argument is not as above, or a zero-padded path would have to drop channels.
 
     Examples
     --------
@@ -182,6 +182,10 @@ def shortcut_path(
     >>> [shortcut_path(x, 32, 2, kind).shape for kind in ("identity", "projection", "zero_pad")]
     [(None, 8, 8, 16), (None, 4, 4, 32), (None, 4, 4, 32)]
     """
+    if kind not in ("identity", "projection", "zero_pad"):
+        raise ValueError(f'kind must be "identity", "projection" or "zero_pad", got {kind!r}')
+    integer(filters, "filters", minimum=1)
+    integer(stride, "stride", minimum=1)
     if kind == "identity":
         return x
     if kind == "projection":
@@ -254,9 +258,11 @@ def normalization(name: str, zeros: bool = False) -> layers.BatchNormalization:
 
 def _check(x, width, kind, stride, shortcut, survival):
     """Raise for a unit that cannot be."""
-    if len(x.shape) != 4 or x.shape[-1] is None:
+    shape = getattr(x, "shape", None)
+    if shape is None or len(shape) != 4 or shape[-1] is None:
         raise ValueError(
-            f"x must be a map (batch, height, width, channels) with known channels, got {x.shape}"
+            "x must be a map (batch, height, width, channels) with known channels, "
+            f"got {type(x).__name__ if shape is None else shape}"
         )
     integer(width, "width", minimum=1)
     integer(stride, "stride", minimum=1)

@@ -17,8 +17,9 @@ from keras import layers
 
 from cvlab._validate import integer
 from cvlab.networks.residual_units import normalization, residual_unit
-from cvlab.networks.stochastic_depth import survival_probabilities
+from cvlab.networks.stochastic_depth import probability, survival_probabilities
 
+OPTIONS = ("shortcut", "preactivation", "normalize", "separable", "zero_init", "last_survival")
 # Table 1 of He et al. (2015): the kind of unit, and how many there are in each stage.
 DEPTHS = {
     18: ("basic", (2, 2, 2, 2)),
@@ -75,6 +76,7 @@ def resnet(
     if integer(depth, "depth", minimum=1) not in DEPTHS:
         raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}, got {depth!r}")
     kind, units = DEPTHS[depth]
+    _check_options(options, classes)
     image = keras.Input(_image_shape(input_shape), name="image")
     x = _stem(image, 64, kernel=7, stride=2, **options)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
@@ -131,6 +133,7 @@ def small_resnet(
     if integer(depth, "depth", minimum=1) < 8 or depth % 6 != 2:
         raise ValueError(f"depth must be 6 n + 2 with n >= 1, so 8, 14, 20 and so on, got {depth}")
     options = {"shortcut": "zero_pad", **options}
+    _check_options(options, classes)
     image = keras.Input(_image_shape(input_shape), name="image")
     x = _stem(image, integer(width, "width", minimum=1), kernel=3, stride=1, **options)
     x = _stages(x, (depth // 6,) * 3, width, kind="basic", **options)
@@ -174,12 +177,29 @@ def _head(x, classes, *, normalize=True, preactivation=False, **_):
     if preactivation:
         x = _normalize_and_activate(x, "last", normalize)
     x = layers.GlobalAveragePooling2D(name="mean")(x)
-    return layers.Dense(integer(classes, "classes", minimum=1), name="scores")(x)
+    return layers.Dense(classes, name="scores")(x)
 
 
 def _normalize_and_activate(x, name, normalize):
     x = normalization(f"{name}_norm")(x) if normalize else x
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _check_options(options, classes):
+    """Raise for what a network cannot be built with, before it is begun."""
+    integer(classes, "classes", minimum=1)
+    for name, value in options.items():
+        if name not in OPTIONS:
+            raise ValueError(
+                f"options of the units must be among {', '.join(OPTIONS)}, got {name}={value!r}: "
+                "all else is set for each unit by the network"
+            )
+    last = probability(options.get("last_survival", 1.0), "last_survival")
+    if last < 1 and options.get("shortcut", "auto") is None:
+        raise ValueError(
+            f"last_survival must be 1 without a shortcut, got {last}: nothing would be left of the "
+            "map when a branch is dropped"
+        )
 
 
 def _image_shape(shape) -> tuple:
