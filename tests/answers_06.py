@@ -78,6 +78,18 @@ def signal_sizes(x, kernels, normalize, axis=0, order="nr", measure=np.std):
     return tuple(sizes)
 
 
+def training_gap(x, size, epsilon, mean_variance=False, step=False, power=2):
+    batches = len(x) // size
+    groups = np.arange(len(x)) % batches if step else np.arange(len(x)) // size
+    spread = [x[groups == g].var(axis=0) for g in range(batches)]
+    known = np.mean(spread, axis=0) if mean_variance else x.var(axis=0)
+    total = 0.0
+    for row, g in zip(x, groups, strict=True):
+        seen = (row - x[groups == g].mean(axis=0)) / np.sqrt(spread[g] + epsilon)
+        total += (abs(seen - (row - x.mean(axis=0)) / np.sqrt(known + epsilon)) ** power).sum()
+    return (total / x.size) ** (1 / power)
+
+
 RIGHT = {
     "06.1": statistics,
     "06.2": forward,
@@ -89,6 +101,7 @@ RIGHT = {
     "06.8": backward,
     "06.9": signal_sizes,
     "06.10": lambda b, a: (((a.mean(0) - b.mean(0)) ** 2).mean() / (b * b).mean()) ** 0.5,
+    "06.11": training_gap,
 }
 
 
@@ -221,10 +234,17 @@ WRONG = [
     ("06.10", lambda b, a: (((a - b).mean(0) ** 2).mean()) ** 0.5, "Divide by the size"),
     ("06.10", lambda b, a: ((a - b).mean(0) ** 2).mean() / (b * b).mean(), "take the root"),
     ("06.10", lambda b, a: 9.0, "Not right yet"),
+    ("06.11", lambda x, n, e: training_gap(x, n, e, mean_variance=True), "variance of all images"),
+    ("06.11", lambda x, n, e: training_gap(x, n, e, step=True), "in a row"),
+    ("06.11", lambda x, n, e: training_gap(x, len(x) // n, e), "how many batches"),
+    ("06.11", lambda x, n, e: training_gap(x, n, e) ** 2, "take the root"),
+    ("06.11", lambda x, n, e: training_gap(x, n, e, power=1), "mean distance"),
+    ("06.11", lambda x, n, e: 7.0, "Not right yet"),
 ]
 NAMES = {
     "06.1": "statistics", "06.2": "batch_norm", "06.3": "moving_average", "06.4": "steps_needed",
     "06.5": "count", "06.6": "fold", "06.7": "group_norm", "06.8": "batch_norm_backward",
     "06.9": "signal_sizes",
     "06.10": "input_shift",
+    "06.11": "training_gap",
 }  # fmt: skip

@@ -68,6 +68,16 @@ def contributions(accuracy, clear=lambda w, o: w.min(-1) > o.max(-1), sign=1):
     return rows
 
 
+def preactivation(x, kernels, before="rr", keep=False):
+    """`before` says for each dense layer whether a ReLU leads to it."""
+    act = {"r": lambda v: np.maximum(v, 0), "-": lambda v: v}
+    sums = [x]
+    for w1, w2 in kernels:
+        branch = act[before[1]](act[before[0]](x if keep else sums[-1]) @ w1) @ w2
+        sums.append(sums[-1] + branch)
+    return [sums[-1], np.diff(sums, axis=0)]
+
+
 RIGHT = {
     "07.1": loudness,
     "07.2": paths,
@@ -79,6 +89,7 @@ RIGHT = {
     "07.8": backward,
     "07.9": diagnose,
     "07.10": contributions,
+    "07.11": preactivation,
 }
 
 
@@ -98,6 +109,18 @@ def without_mask(x, w1, w2, dy):
 def mask_of_the_gradient(x, w1, w2, dy):
     back = relu(dy @ w2.T)
     return dy + back @ w1.T, x.T @ back, relu(x @ w1).T @ dy
+
+
+def after_the_addition(x, kernels):
+    branches = []
+    for w1, w2 in kernels:
+        branches.append(relu(x @ w1) @ w2)
+        x = relu(x + branches[-1])
+    return x, branches
+
+
+def sums(x, kernels):
+    return x + np.cumsum(preactivation(x, kernels)[1], axis=0)
 
 
 WRONG = [
@@ -199,10 +222,17 @@ WRONG = [
         "worst run with the part",
     ),
     ("07.10", lambda a: np.zeros((3, 2)), "Expected"),
+    ("07.11", lambda x, ks: preactivation(x, ks, "-r"), "first ReLU is missing"),
+    ("07.11", lambda x, ks: preactivation(x, ks, "r-"), "between the two dense"),
+    ("07.11", lambda x, ks: preactivation(x, ks, keep=True), "not the first input"),
+    ("07.11", after_the_addition, "order of 2015"),
+    ("07.11", lambda x, ks: (preactivation(x, ks)[0], sums(x, ks)), "what each unit *adds*"),
+    ("07.11", lambda x, ks: (0 * x, np.zeros((len(ks), *x.shape))), "Expected"),
 ]
 NAMES = {
     "07.1": "loudness", "07.2": "paths", "07.3": "shortcut_needs", "07.4": "zero_pad_shortcut",
     "07.5": "unit", "07.6": "forward", "07.7": "count", "07.8": "backward",
     "07.9": "diagnose",
     "07.10": "contributions",
+    "07.11": "preactivation",
 }  # fmt: skip

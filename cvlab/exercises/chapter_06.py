@@ -544,6 +544,84 @@ _SHIFT = Exercise(
 )
 
 
+# 06.11 the gap between training and inference
+
+
+def _normalized(values, like, epsilon, ddof=0):
+    """Normalize over the images, the last axis but one; `like` gives the statistics."""
+    mean, variance = like.mean(-2, keepdims=True), like.var(-2, keepdims=True, ddof=ddof)
+    return (values - mean) * (variance + epsilon) ** -0.5
+
+
+def _batches(x, size):
+    return x.reshape(-1, size, x.shape[1])
+
+
+def _training_gap(x, size, epsilon, measure=lambda d: np.linalg.norm(d) / d.size**0.5, ddof=0):
+    cut = _batches(x, size)
+    in_training = _normalized(cut, cut, epsilon, ddof)
+    return measure(in_training - _normalized(cut, x, epsilon))
+
+
+def _gap_to_mean_statistics(x, size, epsilon):
+    """At inference the mean of the batches' variances, as an average of batches has it."""
+    cut = _batches(x, size)
+    scale = np.sqrt(cut.var(axis=1).mean(axis=0) + epsilon)
+    return np.sqrt(np.mean((_normalized(cut, cut, epsilon) - (cut - x.mean(0)) / scale) ** 2))
+
+
+def _sample(images, units, seed):
+    return _array(images, units, seed=seed)
+
+
+_GAP = Exercise(
+    reference=_training_gap,
+    cases=[
+        (_sample(6, 3, 40), 2, 0.01),
+        (_sample(8, 2, 41), 4, 0.1),
+        (_sample(12, 4, 42), 3, 0.5),
+        (_sample(5, 3, 43), 5, 0.1),
+    ],
+    hidden_cases=[(_sample(20, 3, 44), 4, 0.2), (_sample(9, 5, 45), 3, 0.01)],
+    mistakes=[
+        (
+            _gap_to_mean_statistics,
+            "At inference take the variance of all images: the mean of the batches' variances is "
+            "smaller, for each batch lies closer to its own mean.",
+        ),
+        (
+            lambda x, size, e: _training_gap(_spread_order(x, size), size, e),
+            "A batch is `size` images in a row, not every so-many-th one.",
+        ),
+        (
+            lambda x, size, e: _training_gap(x, len(x) // size, e),
+            "`size` is how many images a batch has, not how many batches there are.",
+        ),
+        (
+            lambda x, size, e: _training_gap(x, size, e, measure=lambda d: np.mean(d**2)),
+            "This is the mean square: take the root.",
+        ),
+        (
+            lambda x, size, e: _training_gap(x, size, e, measure=lambda d: np.abs(d).mean()),
+            "This is the mean distance: square, take the mean, then the root.",
+        ),
+        (
+            lambda x, size, e: _training_gap(x, size, e, measure=np.mean),
+            "Differences up and down cancel: square them first.",
+        ),
+        (
+            lambda x, size, e: _training_gap(x, size, e, ddof=1) if size > 1 else 0.0,
+            "Divide by n, not by n - 1: the variance describes this batch.",
+        ),
+    ],
+)
+
+
+def _spread_order(x, size):
+    """Return the images in the order in which slices with a step would take them."""
+    return x.reshape(size, -1, x.shape[1]).swapaxes(0, 1).reshape(x.shape)
+
+
 EXERCISES = {
     "06.1": _STATISTICS,
     "06.2": _FORWARD,
@@ -555,4 +633,5 @@ EXERCISES = {
     "06.8": _BACKWARD,
     "06.9": _SIGNAL,
     "06.10": _SHIFT,
+    "06.11": _GAP,
 }

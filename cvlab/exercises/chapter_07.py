@@ -510,6 +510,78 @@ _CONTRIBUTIONS = Exercise(
 )
 
 
+# 07.11 the untouched main line
+
+
+def _preactivation(x, kernels, first=_relu, main=lambda x: x, last=lambda x: x, stream=True):
+    """Change what is passed on (`main`), the sum (`last`), or feed each unit x (no `stream`)."""
+    branches, start = np.zeros((len(kernels), *x.shape)), x
+    for unit, (w1, w2) in enumerate(kernels):
+        hidden = _relu(np.einsum("nc,ch->nh", first(x if stream else start), w1))
+        branches[unit] = np.einsum("nh,hc->nc", hidden, w2)
+        x = last(main(x) + branches[unit])
+    return x, branches
+
+
+def _one_relu(x, kernels):
+    branches = []
+    for w1, w2 in kernels:
+        branches.append(_relu(x) @ w1 @ w2)
+        x = x + branches[-1]
+    return x, np.array(branches)
+
+
+def _outputs_for_branches(x, kernels):
+    outputs = []
+    for pair in kernels:
+        x, _ = _preactivation(x, [pair])
+        outputs.append(x)
+    return x, np.array(outputs)
+
+
+def _pairs(units, channels, hidden):
+    return [(_integers(channels, hidden), _integers(hidden, channels)) for _ in range(units)]
+
+
+_PREACTIVATION = Exercise(
+    reference=_preactivation,
+    cases=[
+        (np.array([[1.0, -2.0]]), [(np.eye(2), np.eye(2)), (np.eye(2), -np.eye(2))]),
+        (_integers(3, 4), _pairs(2, 4, 3)),
+        (-np.ones((2, 3)), [(np.ones((3, 2)), np.zeros((2, 3)))]),
+    ],
+    hidden_cases=[(_integers(2, 3), _pairs(3, 3, 5)), (_integers(4, 2), _pairs(1, 2, 4))],
+    mistakes=[
+        (
+            lambda x, ks: _preactivation(x, ks, first=lambda x: x, last=_relu),
+            "This is the order of 2015, with a ReLU after the addition. Here each ReLU stands "
+            "before a dense layer, and the main line has none.",
+        ),
+        (
+            lambda x, ks: _preactivation(x, ks, main=_relu),
+            "The shortcut passes x as it is: the ReLU belongs to the branch.",
+        ),
+        (
+            lambda x, ks: _preactivation(x, ks, last=_relu),
+            "Nothing stands after the addition.",
+        ),
+        (
+            lambda x, ks: _preactivation(x, ks, first=lambda x: x),
+            "The first ReLU is missing: one stands before each of the two dense layers.",
+        ),
+        (_one_relu, "The ReLU between the two dense layers is missing."),
+        (
+            lambda x, ks: _preactivation(x, ks, stream=False),
+            "Each unit reads what the unit before it gave out, not the first input.",
+        ),
+        (
+            _outputs_for_branches,
+            "The second result holds what each unit *adds*, not what it gives out.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "07.1": _LOUDNESS,
     "07.2": _PATHS,
@@ -521,4 +593,5 @@ EXERCISES = {
     "07.8": _BACKWARD,
     "07.9": _DIAGNOSE,
     "07.10": _CONTRIBUTIONS,
+    "07.11": _PREACTIVATION,
 }
