@@ -119,16 +119,18 @@ def strictly(c, a):
 
 def looks_at_few_pixels(side, channels, last, field, *_):
     step = side // last
-    return [
-        (1, channels // 8, step, 0),
-        (field // step + 3, channels // 8, 1, 1),
-        (1, channels, 1, 0),
-    ]
+    return [(1, 4, step, 0), (field // step + 3, 4, 1, 1), (1, channels, 1, 0)]
 
 
 def passes_one_filter(*budget):
     *layers, end = design(*budget).tolist()
     return [*layers, (3, 1, 1, 1), end]
+
+
+def too_narrow(side, channels, last, field, *_):
+    halvings = int(np.log2(side // last))
+    kernel = 3 + 2 * (field // (2 * side // last))
+    return [*[(3, 2, 2, 1)] * halvings, (kernel, 2, 1, 1), (1, channels, 1, 0)]
 
 
 WRONG = [
@@ -202,8 +204,9 @@ WRONG = [
     ("08.8", lambda s, c, last, *_: [(3, c, s // last, 0)], "must see"),
     ("08.8", lambda s, c, last, *_: [(1, 3, s // last, 0), (99, c, 1, 0)], "parameters"),
     ("08.8", lambda s, c, last, *_: [(99, 3, 1, 1), (1, c, s // last, 0)], "more than the budget"),
+    ("08.8", too_narrow, "must pass through 2 filters"),
     ("08.8", looks_at_few_pixels, "no window sees"),
-    ("08.8", passes_one_filter, "must pass each layer"),
+    ("08.8", passes_one_filter, "must pass through 1 filters"),
     ("08.9", lambda r: clear_wins(r, lambda a, b: a.mean() > b.mean()), "better mean"),
     ("08.9", lambda r: clear_wins(r, both=1), "Either of the two"),
     ("08.9", lambda r: np.array(clear_wins(r)) * [1, 2], "Each pair counts once"),
