@@ -59,8 +59,10 @@ def test_the_smallest_image_has_one_pixel():
         ({"images": np.full((1, 4, 4, 3), 0.5)}, "multiply by 255"),
         ({"images": np.full((1, 4, 4, 3), 300)}, "0..255, got 300 to 300"),
         ({"size": 0}, "size must be an integer >= 1, got 0"),
-        ({"fraction": 0}, "fraction must be in \\(0, 1\\], got 0"),
-        ({"fraction": 1.5}, "fraction must be in \\(0, 1\\], got 1.5"),
+        ({"fraction": 0}, "fraction must be a number in \\(0, 1\\], got 0"),
+        ({"fraction": "a"}, "fraction must be a number in \\(0, 1\\], got 'a'"),
+        ({"images": np.full((1, 4, 4, 3), np.nan)}, "pixel values in 0..255, got nan at index 0"),
+        ({"fraction": 1.5}, "fraction must be a number in \\(0, 1\\], got 1.5"),
     ],
 )
 def test_crop_and_resize_refuses(arguments, message):
@@ -116,3 +118,10 @@ def test_of_equal_scores_the_first_comes_first():
 def test_decoding_refuses(shape, top, message):
     with pytest.raises(ValueError, match=message):
         decode_predictions(np.zeros(shape), top=top)
+
+
+def test_scores_that_are_not_numbers_have_no_order():
+    scores = np.zeros((2, 1000))
+    scores[1, 7] = np.nan
+    with pytest.raises(ValueError, match=r"predictions must be numbers .* got nan at index 1, 7"):
+        decode_predictions(scores)

@@ -156,6 +156,11 @@ def test_what_they_cannot_be():
         alexnet((66, 67, 3))
     with pytest.raises(ValueError, match=r"height must be a number, got None: the dense layers"):
         alexnet((None, None, 3))
+    for table in (3, [0, 1], [[0], []]):
+        with pytest.raises(ValueError, match=r"table must hold the input maps of each filter"):
+            TableConv2D(table, 3)
+    with pytest.raises(ValueError, match=r"table must name maps below 2, got 7"):
+        TableConv2D([[0], [7]], 3).build((None, 8, 8, 2))
     with pytest.raises(ValueError, match=r"groups must divide 96, 256 and 384 filters, got 3"):
         alexnet(groups=3)
     with pytest.raises(ValueError, match=r"input_shape's channels must be an integer >= 1, got 0"):

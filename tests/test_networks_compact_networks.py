@@ -126,19 +126,31 @@ def test_what_they_cannot_be():
         ValueError, match=r"height must be at least 5, got 4: the first convolution"
     ):
         mini_xception((4, 8, 3))
-    with pytest.raises(ValueError, match=r"widths must hold at least one number of filters"):
+    with pytest.raises(ValueError, match=r"widths must hold the filters of each part, got none"):
         mini_xception(widths=())
+    with pytest.raises(ValueError, match=r"widths must be a sequence of integers.* got 32"):
+        mini_xception(widths=32)
+    with pytest.raises(ValueError, match=r"widths\[1\] must be an integer >= 1, got 'a'"):
+        mini_xception(widths=(32, "a"))
     with pytest.raises(ValueError, match=r"width must be at least 32, got 31: five strides of 2"):
         mobilenet_v2((32, 31, 3))
-    with pytest.raises(ValueError, match=r"width must be positive, got 0"):
-        mobilenet_v2(width=0)
+    for width in (0, "a", float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=rf"width must be a positive number, got {width!r}"):
+            mobilenet_v2(width=width)
     with pytest.raises(
         ValueError, match=r"height must be at least 32, got 16: strides of 2 divide"
     ):
         se_resnet(input_shape=(16, 64, 3))
-    with pytest.raises(ValueError, match=r"units must hold the units of at least one stage"):
+    with pytest.raises(
+        ValueError, match=r"units must hold the residual units of each stage, got none"
+    ):
         se_resnet(())
-    with pytest.raises(ValueError, match=r"units must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match=r"units\[1\] must be an integer >= 1, got 0"):
         se_resnet((2, 0))
+    for units in (3, "34"):
+        with pytest.raises(ValueError, match=rf"units must be a sequence of.* got {units!r}"):
+            se_resnet(units)
+    with pytest.raises(ValueError, match=r"ratio must be an integer >= 1, got 'a'"):
+        se_resnet(ratio="a")
     with pytest.raises(ValueError, match=r"classes must be an integer >= 1, got 0"):
         se_resnet(classes=0)

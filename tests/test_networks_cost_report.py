@@ -225,6 +225,15 @@ def test_what_cannot_be_counted_is_refused():
         cost_report(anything, (1, 2, 3))
     with pytest.raises(ValueError, match=r"batch must be an integer >= 1, got 0"):
         cost_report(anything, (8, 8), batch=0)
+    for dtype in ("foo", "string", None):
+        with pytest.raises(ValueError, match=rf"dtype must be the name of .* got {dtype!r}"):
+            cost_report(anything, (8, 8), dtype=dtype)
+    for macs in (3, {"Conv2D": 3}):
+        with pytest.raises(ValueError, match=r"macs must hold a function for .* got .*3"):
+            cost_report(anything, (8, 8), macs=macs)
+    deep = chain(layers.Conv2D(4, 3), layers.MaxPooling2D(4, name="pool"))
+    with pytest.raises(ValueError, match=r"got \(5, 5\): 'pool' .* MaxPooling2D gets \(3, 3, 4\)"):
+        cost_report(deep, (5, 5))
     fixed = chain(layers.Flatten(), layers.Dense(3, name="last"))
     with pytest.raises(ValueError, match=r"dense layer 'last' its 720 inputs, got 1440"):
         cost_report(fixed, (24, 10))

@@ -17,6 +17,7 @@ from cvlab.networks.cost_views import (
     plot_report,
     report_columns,
     report_frame,
+    zero_weights,
 )
 
 
@@ -74,6 +75,15 @@ def test_a_frame_needs_pandas(report, monkeypatch):
         report_frame(report)
 
 
+def test_a_frame_can_be_asked_for_the_most_expensive_layer(report):
+    pytest.importorskip("pandas")
+    frame = report_frame(report)
+    assert list(frame.index) == ["image", "conv", "norm", "mean", "scores"]
+    assert frame["macs"].idxmax() == "conv"
+    assert frame["parameters"].sum() == report.parameters
+    assert frame.loc["conv", "receptive_field"] == (3, 5)
+
+
 def test_the_picture_has_a_bar_for_every_layer(report):
     figure = plot_report(report)
     columns = report_columns(report)
@@ -109,3 +119,23 @@ def test_latency_of_several_inputs_and_bad_arguments():
         measure_latency(model, rounds=0)
     with pytest.raises(ValueError, match=r"batch must be an integer >= 1, got -1"):
         measure_latency(model, batch=-1)
+    anything = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3, name="conv")])
+    with pytest.raises(ValueError, match=r"got \(2, 2\): 'conv' of class Conv2D gets \(2, 2, 3\)"):
+        measure_latency(anything, (2, 2))
+
+
+def test_models_that_are_only_counted_need_no_random_numbers():
+    def build():
+        start = {"kernel_initializer": keras.initializers.TruncatedNormal(seed=0)}
+        return keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.Dense(2, **start)])
+
+    with zero_weights():
+        zero = build()
+    assert not any(np.any(weight) for weight in zero.get_weights())
+    assert all(np.any(layer.kernel) for layer in build().layers)  # put back
+    assert cost_report(zero).layers[1:] == tuple(
+        row._replace(name=old.name)
+        for row, old in zip(
+            cost_report(build()).layers[1:], cost_report(zero).layers[1:], strict=True
+        )
+    )

@@ -93,10 +93,15 @@ def test_what_it_cannot_be():
     with pytest.raises(ValueError, match=r"width must be at least 4, got 3: two transitions"):
         densenet(10, input_shape=(32, 3, 3))
     image = keras.Input((8, 8, 3))
-    with pytest.raises(ValueError, match=r"compression must be in \(0, 1\] .* got 1.5"):
+    with pytest.raises(ValueError, match=r"compression must be a number in \(0, 1\] .* got 1.5"):
         transition(image, 1.5)
     with pytest.raises(ValueError, match=r"at least 1 of 3 channels, got 0.1"):
         transition(image, 0.1)
+    for build in (lambda: transition(image, "a"), lambda: densenet(compression="a")):
+        with pytest.raises(ValueError, match=r"compression must be a number in .* got 'a'"):
+            build()
+    with pytest.raises(ValueError, match=r"classes must be an integer >= 1, got 0"):
+        densenet(classes=0)
     with pytest.raises(ValueError, match=r"growth must be an integer >= 1, got 0"):
         dense_block(image, 2, growth=0)
     with pytest.raises(ValueError, match=r"x must be a map"):

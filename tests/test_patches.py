@@ -55,6 +55,8 @@ def test_the_generator_decides():
         ({"size": 0}, "size must be an integer >= 1"),
         ({"half": "top"}, "half must be one of left, right, whole, got 'top'"),
         ({"names": ["dog"]}, "name must be one of temple"),
+        ({"names": "cat"}, "names must be a sequence of names of photographs, got 'cat'"),
+        ({"names": []}, "names must be a sequence of names of photographs, got \\[\\]"),
         ({"size": 257, "names": ["brick"]}, "size must be at most 256, for half='left'.*'brick'"),
     ],
 )

@@ -75,7 +75,9 @@ def photograph_patches(
     count, size = integer(count, "count", 1), integer(size, "size", 1)
     if half not in HALVES:
         raise ValueError(f"half must be one of {', '.join(HALVES)}, got {half!r}")
-    names = photograph_names() if names is None else tuple(names)
+    names = photograph_names() if names is None else names
+    if isinstance(names, str) or not isinstance(names, Sequence) or len(names) == 0:
+        raise ValueError(f"names must be a sequence of names of photographs, got {names!r}")
     greys = [photograph(name)[0].mean(axis=-1).round().astype(np.uint8) for name in names]
     ranges = [
         _places(grey.shape, size, half, name) for grey, name in zip(greys, names, strict=True)

@@ -11,6 +11,7 @@ from cvlab.networks.cost_views import (
     plot_report,
     report_columns,
     report_frame,
+    zero_weights,
 )
 from cvlab.networks.dense_networks import dense_block, densenet, transition
 from cvlab.networks.efficientnet_lite0 import efficientnet_lite0, preprocess_input
@@ -59,4 +60,5 @@ __all__ = [
     "squeeze_excitation",
     "survival_probabilities",
     "transition",
+    "zero_weights",
 ]

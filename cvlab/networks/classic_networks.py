@@ -188,6 +188,11 @@ class TableConv2D(layers.Conv2D):
     kernel_size, **options
         Of ``keras.layers.Conv2D``.
 
+    Raises
+    ------
+    ValueError
+        If the table is not as above, or names a map that the input does not have.
+
     Examples
     --------
     >>> conv = TableConv2D([[0], [0, 1]], 3)
@@ -198,12 +203,19 @@ class TableConv2D(layers.Conv2D):
 
     def __init__(self, table, kernel_size, **options):
         options.pop("filters", None)
+        if not isinstance(table, (tuple, list)) or not all(
+            isinstance(maps, (tuple, list)) and maps for maps in table
+        ):
+            raise ValueError(f"table must hold the input maps of each filter, got {table!r}")
+        table = [[integer(number, "table's maps", 0) for number in maps] for maps in table]
         super().__init__(len(table), kernel_size, **options)
-        self.table = [list(maps) for maps in table]
+        self.table = table
 
     def build(self, input_shape):
         """Make the weights of each link, and the biases."""
-        channels = input_shape[-1]
+        channels, largest = input_shape[-1], max(map(max, self.table))
+        if largest >= channels:
+            raise ValueError(f"table must name maps below {channels}, got {largest}")
         self._places = np.zeros((sum(map(len, self.table)), channels, self.filters), np.float32)
         link = 0
         for output, maps in enumerate(self.table):

@@ -9,9 +9,12 @@ Derived in chapter 08-architectures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 
 import keras
+import numpy as np
 from keras import layers
 
 from cvlab._validate import integer
@@ -76,8 +79,7 @@ def mini_xception(
     """
     shape = image_shape(input_shape, 5, "the first convolution is 5 x 5, without padding")
     integer(classes, "classes", minimum=1)
-    if len(widths) == 0:
-        raise ValueError("widths must hold at least one number of filters, got none")
+    widths = _numbers(widths, "widths", "filters of each part")
     image = keras.Input(shape, name="image")
     x = layers.Conv2D(32, 5, use_bias=False, name="stem_conv")(image)
     for number, width in enumerate(widths, start=1):
@@ -134,8 +136,8 @@ def mobilenet_v2(
     """
     shape = image_shape(input_shape, 32, "five strides of 2 divide it by 32")
     integer(classes, "classes", minimum=1)
-    if not width > 0:
-        raise ValueError(f"width must be positive, got {width}")
+    if not (isinstance(width, Real) and 0 < width < math.inf):
+        raise ValueError(f"width must be a positive number, got {width!r}")
     image = keras.Input(shape, name="image")
     x = norm_relu6(conv(multiple_of_8(32 * width), 3, "stem", stride=2)(image), "stem")
     number = 0
@@ -209,9 +211,9 @@ def se_resnet(
     >>> model.get_layer("stage3_unit2_se_gate").output.shape
     (None, 1, 1, 64)
     """
-    if len(units) == 0:
-        raise ValueError("units must hold the units of at least one stage, got none")
-    units = [integer(count, "units", minimum=1) for count in units]
+    units = _numbers(units, "units", "residual units of each stage")
+    if ratio is not None:
+        integer(ratio, "ratio", minimum=1)
     stride = 2 ** (len(units) - 1 + (0 if small else 2))
     shape = image_shape(input_shape, stride, f"strides of 2 divide it by {stride}")
     integer(classes, "classes", minimum=1)
@@ -247,6 +249,15 @@ def _se_unit(x, width: int, stride: int, bottleneck: bool, ratio: int | None, na
     same = stride == 1 and x.shape[-1] == filters
     around = shortcut_path(x, filters, stride, "identity" if same else "projection", name=name)
     return layers.ReLU(name=name)(layers.Add(name=f"{name}_add")([around, y]))
+
+
+def _numbers(values, name: str, what: str) -> list[int]:
+    """Return a sequence of at least one positive integer as a list."""
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
+        raise ValueError(f"{name} must be a sequence of integers, the {what}, got {values!r}")
+    if len(values) == 0:
+        raise ValueError(f"{name} must hold the {what}, got none")
+    return [integer(value, f"{name}[{i}]", minimum=1) for i, value in enumerate(values)]
 
 
 def multiple_of_8(filters: float) -> int:

@@ -167,12 +167,12 @@ def cost_report(
     (5, 5)
     """
     integer(batch, "batch", minimum=1)
+    value_bytes = batch * _itemsize(dtype)
+    rules = {**_MACS, **_checked_rules(macs)}
     nodes = walk(model)
-    shapes = _shapes(nodes, input_shapes(model, input_size))
-    rules = {**_MACS, **(macs or {})}
+    shapes = node_shapes(nodes, input_shapes(model, input_size))
     counts = [_macs(node, shapes, rules) for node in nodes]
     stored = {node.name: sum(map(math.prod, shapes[node.name])) for node in nodes}
-    value_bytes = batch * np.dtype(dtype).itemsize
     fields, reason = _fields(model, input_size, pointwise)
     counted: set[int] = set()
     rows = []
@@ -233,13 +233,46 @@ def input_shapes(
     return shapes
 
 
-def _shapes(nodes: list[Node], inputs) -> dict[str, list[Shape]]:
-    """Return the shapes of all outputs of every node for one image, without the batch."""
+def node_shapes(nodes: list[Node], inputs) -> dict[str, list[Shape]]:
+    """Return the shapes of all outputs of every node for one image, without the batch.
+
+    Raises
+    ------
+    ValueError
+        If a layer cannot take what comes to it.
+    """
     given = iter(inputs)
     shapes: dict[str, tuple[Shape, ...]] = {}
     for node in nodes:
-        shapes[node.name] = node.infer(shapes) if node.sources else ((1, *next(given)),)
+        try:
+            shapes[node.name] = node.infer(shapes) if node.sources else ((1, *next(given)),)
+        except ValueError as error:
+            came = [
+                shapes[name][port][1:] for name, port in zip(node.sources, node.ports, strict=True)
+            ]
+            raise ValueError(
+                f"input_size must leave every layer an input that it can take, got {inputs[0][:2]}:"
+                f" {node.name!r} of class {type(node.layer).__name__} gets {came[0]}"
+            ) from error
     return {name: [shape[1:] for shape in outputs] for name, outputs in shapes.items()}
+
+
+def _itemsize(dtype) -> int:
+    """Return the bytes of one number of a type."""
+    try:
+        if isinstance(dtype, str) and dtype != "string":
+            return np.dtype(keras.backend.standardize_dtype(dtype)).itemsize
+    except ValueError:
+        pass
+    raise ValueError(f'dtype must be the name of a type such as "float32", got {dtype!r}')
+
+
+def _checked_rules(macs) -> Mapping[str, MacsRule]:
+    """Return the rules that were given, by the name of a class."""
+    macs = {} if macs is None else macs
+    if not isinstance(macs, Mapping) or not all(map(callable, macs.values())):
+        raise ValueError(f"macs must hold a function for the name of each class, got {macs!r}")
+    return macs
 
 
 def _parameters(layer, counted: set[int]) -> tuple[int, int]:

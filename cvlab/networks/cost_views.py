@@ -12,13 +12,17 @@ Derived in chapter 08-architectures.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 import keras
 import numpy as np
 
 from cvlab._validate import integer
-from cvlab.networks.cost_report import CostReport, LayerReport, input_shapes
+from cvlab.networks.cost_report import CostReport, LayerReport, input_shapes, node_shapes
+from cvlab.networks.graph import walk
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -222,7 +226,8 @@ def measure_latency(
     Raises
     ------
     ValueError
-        If a number is not positive or the model leaves its input size open.
+        If a number is not positive, the model leaves its input size open, or a layer cannot take
+        images of this size.
 
     Examples
     --------
@@ -234,6 +239,7 @@ def measure_latency(
     integer(batch, "batch", minimum=1)
     integer(rounds, "rounds", minimum=1)
     shapes = input_shapes(model, input_size)
+    node_shapes(walk(model), shapes)  # says which layer cannot take images of this size
     rng = np.random.default_rng(0) if rng is None else rng
     images = [rng.random((batch, *shape), dtype=np.float32) for shape in shapes]
     images = images if len(images) > 1 else images[0]
@@ -244,6 +250,30 @@ def measure_latency(
         model.predict_on_batch(images)
         seconds.append(time.perf_counter() - start)
     return Latency(float(np.median(seconds)), min(seconds), max(seconds))
+
+
+@contextmanager
+def zero_weights() -> Iterator[None]:
+    """Let models that are built within start with zeros in place of random numbers.
+
+    What a model costs does not depend on the values of its weights, and drawing tens of millions of
+    random numbers takes seconds. Such a model can be counted and timed; it cannot be trained.
+
+    Examples
+    --------
+    >>> with zero_weights():
+    ...     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    >>> float(keras.ops.max(model.layers[0].kernel))
+    0.0
+    """
+
+    def zeros(self, shape, dtype=None, **options):
+        return keras.ops.zeros(shape, dtype or keras.config.floatx())
+
+    with ExitStack() as stack:
+        for drawn in (keras.initializers.VarianceScaling, keras.initializers.TruncatedNormal):
+            stack.enter_context(patch.object(drawn, "__call__", zeros))
+        yield
 
 
 def _most_expensive(layers, largest):

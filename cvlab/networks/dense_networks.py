@@ -12,6 +12,8 @@ Derived in chapter 08-architectures.
 
 from __future__ import annotations
 
+from numbers import Real
+
 import keras
 from keras import layers
 
@@ -73,7 +75,9 @@ def densenet(
             f"{'with' if bottleneck else 'without'} bottlenecks, got {depth}"
         )
     shape = image_shape(input_shape, 4, "two transitions divide it by 4")
+    integer(classes, "classes", minimum=1)
     start = 2 * integer(growth, "growth", minimum=1) if bottleneck else 16
+    _kept(compression, start + count * growth)
     image = keras.Input(shape, name="image")
     x = conv(start, 3, "stem_conv")(image)
     for number in range(1, BLOCKS + 1):
@@ -81,9 +85,7 @@ def densenet(
         if number < BLOCKS:
             x = transition(x, compression, f"transition{number}")
     x = layers.GlobalAveragePooling2D(name="mean")(norm_relu(x, "last"))
-    x = layers.Dense(
-        integer(classes, "classes", minimum=1), activation="softmax", name="predictions"
-    )(x)
+    x = layers.Dense(classes, activation="softmax", name="predictions")(x)
     return keras.Model(image, x, name=f"densenet{'_bc' if bottleneck else ''}_{depth}_{growth}")
 
 
@@ -158,11 +160,17 @@ def transition(x: keras.KerasTensor, compression: float = 1.0, name: str = "tran
     >>> transition(keras.Input((32, 32, 160)), compression=0.5).shape
     (None, 16, 16, 80)
     """
-    channels = channels_of(x)
-    if not 0 < compression <= 1 or int(compression * channels) < 1:
-        raise ValueError(
-            f"compression must be in (0, 1] and keep at least 1 of {channels} channels, "
-            f"got {compression}"
-        )
-    x = conv(int(compression * channels), 1, f"{name}_1x1")(norm_relu(x, name))
+    kept = _kept(compression, channels_of(x))
+    x = conv(kept, 1, f"{name}_1x1")(norm_relu(x, name))
     return layers.AveragePooling2D(2, name=f"{name}_pool")(x)
+
+
+def _kept(compression: float, channels: int) -> int:
+    """Return how many channels a transition keeps."""
+    fraction = isinstance(compression, Real) and 0 < compression <= 1
+    if not fraction or int(compression * channels) < 1:
+        raise ValueError(
+            f"compression must be a number in (0, 1] that keeps at least 1 of {channels} channels, "
+            f"got {compression!r}"
+        )
+    return int(compression * channels)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from numbers import Real
 
 import keras
 import numpy as np
 
-from cvlab._validate import float_array, integer
+from cvlab._validate import float_array, integer, refuse
 from cvlab.data import center_crop
 
 CLASSES = 1000
@@ -55,8 +56,8 @@ def crop_and_resize(images: np.ndarray, size: int = 224, fraction: float = 0.875
     """
     images = pixels(images, "images")
     size = integer(size, "size", minimum=1)
-    if not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be in (0, 1], got {fraction!r}")
+    if not (isinstance(fraction, Real) and 0 < fraction <= 1):
+        raise ValueError(f"fraction must be a number in (0, 1], got {fraction!r}")
     side = max(int(fraction * min(images.shape[1:3])), 1)
     square = center_crop(images, side, side)
     resized = keras.ops.image.resize(square, (size, size), interpolation="bicubic", antialias=True)
@@ -102,7 +103,7 @@ def decode_predictions(predictions: np.ndarray, top: int = 5) -> list[list[tuple
     Raises
     ------
     ValueError
-        If `predictions` has not the shape above or `top` is not in 1..1000.
+        If `predictions` has not the shape above or holds NaN, or `top` is not in 1..1000.
 
     Examples
     --------
@@ -119,6 +120,7 @@ def decode_predictions(predictions: np.ndarray, top: int = 5) -> list[list[tuple
         )
     if integer(top, "top", minimum=1) > CLASSES:
         raise ValueError(f"top must be at most {CLASSES}, got {top}")
+    refuse(np.isnan(scores), scores, "predictions must be numbers that can be ordered")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
     return [
         [(*imagenet_classes()[index], float(row[index])) for index in indices]
@@ -130,6 +132,7 @@ def pixels(value, name: str, ndim: int | None = 4) -> np.ndarray:
     """Return colour images as float32, if their values can be pixel values in 0..255."""
     array = float_array(value, name, ndim=ndim, layout="(batch, height, width, 3)")
     three_channels(array.shape, name)
+    refuse(np.isnan(array), array, f"{name} must hold pixel values in 0..255")
     low, high = (array.min(), array.max()) if array.size else (0, 0)
     if not (low >= 0 and high <= 255):
         raise ValueError(
