@@ -76,6 +76,20 @@ def choose_rate(rates, accuracy, frozen, before, after, index=None):
     return [rates[i], (after[i] == before).sum() / before.size]
 
 
+SELL = ["MIT", "BSD-3-Clause", "Apache-2.0"]
+
+
+def usable(cards, commercial, keys=("preprocessing", "training_data"), licences=(), extra=()):
+    """Strike out, one reason after the other."""
+    fine = [*SELL, *extra] + ([] if commercial else ["CC-BY-NC-4.0", "research only"])
+    left = dict(enumerate(cards))
+    for licence in licences or ("code_licence", "weights_licence"):
+        left = {k: card for k, card in left.items() if card.get(licence) in fine}
+    for key in keys:
+        left = {k: card for k, card in left.items() if card.get(key)}
+    return np.array(list(left), dtype=int)
+
+
 RIGHT = {
     "09.1": preprocess,
     "09.2": first_k,
@@ -86,6 +100,7 @@ RIGHT = {
     "09.7": passes,
     "09.8": head_step,
     "09.9": choose_rate,
+    "09.10": usable,
 }
 
 
@@ -185,9 +200,18 @@ WRONG = [
     ("09.9", lambda r, a, f, b, c: choose_rate(r, a, f, b, c, a.argmax()), "best accuracy"),
     ("09.9", lambda *case: [choose_rate(*case)[0], 1 - choose_rate(*case)[1]], "forgotten"),
     ("09.9", lambda *case: [0, 0], "Expected"),
+    ("09.10", lambda c, use: usable(c, use, licences=("code_licence",)), "does not cover"),
+    ("09.10", lambda c, use: usable(c, use, licences=("weights_licence",)), "of its own"),
+    ("09.10", lambda c, use: usable(c, use, extra=(None, "")), "nothing is allowed"),
+    ("09.10", lambda c, use: usable(c, use, extra=("our own licence",)), "has read it"),
+    ("09.10", lambda c, use: usable(c, use, keys=()), "not enough"),
+    ("09.10", lambda c, use: usable(c, use, keys=("preprocessing",)), "training data stated"),
+    ("09.10", lambda c, use: usable(c, False), "forbid"),
+    ("09.10", lambda c, use: usable(c, True), "by more licences"),
+    ("09.10", lambda c, use: np.arange(len(c)), "Expected"),
 ]  # fmt: skip
 NAMES = {
     "09.1": "preprocess", "09.2": "first_k", "09.3": "trained", "09.4": "split",
     "09.5": "nearest_mean", "09.6": "flip_example", "09.7": "passes", "09.8": "head_step",
-    "09.9": "choose_rate",
+    "09.9": "choose_rate", "09.10": "usable",
 }  # fmt: skip

@@ -456,6 +456,102 @@ _CHOOSE_RATE = Exercise(
 )
 
 
+# 09.10 licences and model cards
+
+
+_FREE = ("MIT", "BSD-3-Clause", "Apache-2.0")
+_NOT_FOR_SALE = ("CC-BY-NC-4.0", "research only")
+
+
+def _usable(
+    cards,
+    commercial,
+    *,
+    licences=("code_licence", "weights_licence"),
+    statements=("preprocessing", "training_data"),
+    stated=lambda card, key: card.get(key, "") != "",
+    also=(),
+):
+    known = {*_FREE, *also} | (set() if commercial else set(_NOT_FOR_SALE))
+    good = [
+        {card.get(key, "") for key in licences} <= known
+        and sum(stated(card, key) for key in statements) == len(statements)
+        for card in cards
+    ]
+    return np.flatnonzero(good)
+
+
+def _card(code="MIT", weights="MIT", preprocessing="scaled to 0..1", training_data="ImageNet"):
+    texts = (code, weights, preprocessing, training_data)
+    keys = ("code_licence", "weights_licence", "preprocessing", "training_data")
+    return {key: text for key, text in zip(keys, texts, strict=True) if text is not None}
+
+
+_CARDS = [
+    _card("Apache-2.0", "Apache-2.0"),
+    _card(weights=None),
+    _card(weights="CC-BY-NC-4.0"),
+    _card(preprocessing=""),
+    _card("research only", "BSD-3-Clause"),
+    _card("", "MIT"),
+    _card(training_data=None),
+    _card("BSD-3-Clause", "MIT", "-1 to 1", "photographs of our own"),
+    _card(weights="our own licence"),
+]
+
+_USABLE = Exercise(
+    reference=_usable,
+    tolerance=_EXACT,
+    cases=[(_CARDS, True), (_CARDS, False), ([*_CARDS[::-1], _card()], True)],
+    hidden_cases=[
+        ([_CARDS[k] for k in (4, 2, 6, 0, 1, 3, 5, 8)], False),
+        ([_CARDS[k] for k in (8, 2, 7, 1, 4, 5, 3, 6, 0)], True),
+    ],
+    mistakes=[
+        (
+            lambda cards, use: _usable(cards, use, licences=("weights_licence",)),
+            "The code has a licence of its own, and you need both.",
+        ),
+        (
+            lambda cards, use: _usable(cards, use, licences=("code_licence",)),
+            "The licence of the code does not cover the weights.",
+        ),
+        (
+            lambda cards, use: _usable(cards, use, also=("",)),
+            "Where no licence is stated, nothing is allowed.",
+        ),
+        (
+            lambda cards, use: _usable(cards, use, also=("our own licence",)),
+            "A licence that is not in the list allows nothing until somebody has read it.",
+        ),
+        (
+            lambda cards, use: _usable(cards, False),
+            "Some of these licences forbid a commercial use.",
+        ),
+        (
+            lambda cards, use: _usable(cards, True),
+            "What is not commercial is allowed by more licences.",
+        ),
+        (
+            lambda cards, use: _usable(cards, use, statements=()),
+            "A licence is not enough: preprocessing and training data must be stated.",
+        ),
+        (
+            lambda cards, use: _usable(cards, use, statements=("preprocessing",)),
+            "Are the training data stated?",
+        ),
+        (
+            lambda cards, use: _usable(cards, use, statements=("training_data",)),
+            "Is the preprocessing stated?",
+        ),
+        (
+            lambda cards, use: _usable(cards, use, stated=lambda card, key: key in card),
+            "An empty text states nothing, though its key is there.",
+        ),
+    ],
+)
+
+
 EXERCISES = {
     "09.1": _PREPROCESS,
     "09.2": _FIRST_K,
@@ -466,4 +562,5 @@ EXERCISES = {
     "09.7": _PASSES,
     "09.8": _HEAD,
     "09.9": _CHOOSE_RATE,
+    "09.10": _USABLE,
 }

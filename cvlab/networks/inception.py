@@ -109,8 +109,8 @@ def googlenet(
 
     6,998,552 parameters with 1,000 classes, 13,378,280 with the auxiliary classifiers. The
     multiply-adds agree with the paper's table 1 in every row but two: it has 34 million for the
-    first convolution, which needs 118, and 54 for module 5a, which needs 51. Its parameters differ
-    by up to 7 % from what its own widths give.
+    first convolution, which needs 118, and 54 for module 5a, which needs 51. Its parameters, in
+    units of 1,024, differ by up to 7 % from what its own widths give.
 
     Parameters
     ----------

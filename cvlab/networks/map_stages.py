@@ -142,7 +142,7 @@ def _draw_row(axes, title: str, stages: list[Stage]) -> None:
     total = sum(stage.macs for stage in stages) or 1
     left = 0.0
     for stage in stages:
-        width = 1.05 + 0.06 * stage.channels.bit_length()
+        width = 1.3 + 0.03 * stage.channels.bit_length()
         share = stage.macs / total
         paint = (
             PAINTS[sum(share >= limit for limit in (0.1, 0.2, 0.4))] if stage.layers else "white"
