@@ -73,7 +73,7 @@ def max_pool2d_backward(
     dy = _check_gradient(dy, y.shape)
     dx = np.zeros(x.shape, dy.dtype)
     undecided = np.ones(y.shape, bool)
-    some_nan = np.isnan(y).any()
+    some_nan, finite = np.isnan(y).any(), np.isfinite(dy).all()
     (_, rows), (_, columns) = map(_places, x.shape[1:3], window, stride, pads)
     for row, column in itertools.product(rows, columns):
         of_window, of_pixel = (slice(None), row[0], column[0]), (slice(None), row[1], column[1])
@@ -82,7 +82,8 @@ def max_pool2d_backward(
             wins |= np.isnan(x[of_pixel])
         wins &= undecided[of_window]
         undecided[of_window] ^= wins  # winners are a subset of the undecided: this removes them
-        dx[of_pixel] += dy[of_window] * wins
+        share = dy[of_window]  # infinity times 0 is not 0
+        dx[of_pixel] += share * wins if finite else np.where(wins, share, 0)
     return dx
 
 

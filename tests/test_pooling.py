@@ -17,6 +17,7 @@ from cvlab.pooling import (
     global_max_pool,
     max_pool2d,
 )
+from cvlab.pooling_gradients import blur_pool2d_backward
 
 # (image, window, stride): overlapping, gaps, even and odd sizes, oblong, one pixel.
 CASES = [
@@ -239,3 +240,20 @@ def test_other_errors():
         blur_pool2d(x, ())
     with pytest.raises(ValueError, match=r"taps must have 1 axes \(weights\), got shape \(2, 2\)"):
         blur_pool2d(x, np.ones((2, 2)))
+
+
+def test_the_mean_of_a_large_constant_image_is_that_constant():
+    x = np.full((1, 1024, 1024, 2), 0.1, np.float32)
+    np.testing.assert_allclose(global_average_pool(x), x[:, 0, 0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 3, 1e30, 1e200])
+def test_only_the_ratios_of_the_taps_count(scale):
+    x = np.random.default_rng(0).standard_normal((1, 6, 7, 2)).astype(np.float32)
+    taps = np.array([1.0, 2.0, 1.0])
+    y = blur_pool2d(x, taps)
+    np.testing.assert_allclose(blur_pool2d(x, taps * scale), y, rtol=1e-5, atol=1e-6)
+    dx = blur_pool2d_backward(y, x.shape, taps)
+    np.testing.assert_allclose(
+        blur_pool2d_backward(y, x.shape, taps * scale), dx, rtol=1e-5, atol=1e-6
+    )

@@ -206,3 +206,9 @@ def test_the_first_nan_of_a_window_gets_its_gradient(padding):
     assert dx.sum() == y.size  # nothing is lost
     assert dx[0, 1, 2, 0] + dx[0, 1, 3, 0] == np.isnan(y).sum()
     assert dx[0, 1, 2, 0] > 0  # before its neighbour in every window that holds both
+
+
+def test_an_infinite_gradient_goes_to_the_winner_alone():
+    x = np.arange(4.0).reshape(1, 2, 2, 1)
+    dx = max_pool2d_backward(np.full((1, 1, 1, 1), np.inf), x, 2)
+    np.testing.assert_array_equal(dx[0, :, :, 0], [[0, 0], [0, np.inf]])
