@@ -239,7 +239,8 @@ def measure_latency(
     integer(batch, "batch", minimum=1)
     integer(rounds, "rounds", minimum=1)
     shapes = input_shapes(model, input_size)
-    node_shapes(walk(model), shapes)  # says which layer cannot take images of this size
+    if input_size is not None:
+        node_shapes(walk(model), shapes)  # says which layer cannot take images of this size
     rng = np.random.default_rng(0) if rng is None else rng
     images = [rng.random((batch, *shape), dtype=np.float32) for shape in shapes]
     images = images if len(images) > 1 else images[0]
