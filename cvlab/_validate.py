@@ -13,7 +13,8 @@ def float_array(value, name: str, ndim: int | None = None, layout: str = "") -> 
     """Return `value` as a real floating array of rank `ndim`.
 
     float32 and float64 keep their type; smaller types (float16, 8- and 16-bit integers,
-    booleans) become float32 and wider integers float64, so that no value is rounded.
+    booleans) become float32 and wider integers float64, which holds integers exactly up to 2**53
+    in size; beyond that they are rounded.
 
     Raises
     ------

@@ -1,8 +1,9 @@
 """Sliding windows, and the loops over them behind every convolution.
 
 Images are NHWC and already padded; kernels are HWIO; stride, dilation and sizes are pairs.
-A window is a *view*: pixels that windows share are not copied. Only one tile of windows
-    (some output rows, about 1 MiB) is copied at a time, as the rows of one matrix product.
+A window is a *view*: pixels that windows share are not copied. One tile of windows (some output
+    rows or several small images, about 1 MiB) is copied at a time, as the rows of one product.
+A window of one pixel without groups is one product for all: no copy at stride 1, else one of all.
 With groups, each array gets the groups as its first axis and the product is a batch of them.
 Nothing here checks its arguments: the public functions have done so.
 

@@ -5,7 +5,7 @@ Arrays are NHWC, (batch, height, width, channels); kernels HWIO, (height, width,
     out, in), all as in Keras. Padding as in :mod:`cvlab.padding`, always with zeros.
 `conv1d` and `conv2d` are what networks call a convolution: *cross-correlation*, the kernel is not
     flipped. Only :func:`convolve` is the convolution of mathematics.
-float32 in, float32 out. Integers become floating numbers first, wide enough to hold them.
+float32 in, float32 out. Integers become floating numbers first, exact up to 2**53 in size.
 
 Sources: V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", 2016,
 arXiv:1603.07285; I. Goodfellow, Y. Bengio and A. Courville, "Deep Learning", 2016, chapter 9.

@@ -128,8 +128,8 @@ def convolution_matrix(
 
     ``convolution_matrix(kernel, size) @ image.ravel()`` equals ``conv2d(image[None], kernel)``,
     flattened, for every image of this `size`; the transpose of the matrix is
-    :func:`cvlab.convolution.conv2d_transpose`. For a signal (size (1, n), one channel) it is a
-    Toeplitz matrix: constant along its diagonals.
+    :func:`cvlab.convolution.conv2d_transpose`. For a signal (size (1, n), one channel), at
+    stride 1 and with one filter, it is a Toeplitz matrix: constant along its diagonals.
 
     Parameters
     ----------

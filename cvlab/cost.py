@@ -281,7 +281,7 @@ def activation_bytes(shape: Sequence[int], batch: int = 1, dtype: str = "float32
 
 
 def inference_bytes(shapes: Sequence[Sequence[int]], batch: int = 1, dtype: str = "float32") -> int:
-    """Return the activation memory that running a chain of layers needs at least.
+    """Return the activation memory that running a chain of layers needs, layer by layer.
 
     While a layer runs, its input and its output are there; all earlier arrays are free again.
     So it is the largest sum of two consecutive arrays.
@@ -308,9 +308,9 @@ def inference_bytes(shapes: Sequence[Sequence[int]], batch: int = 1, dtype: str 
 
 
 def training_bytes(shapes: Sequence[Sequence[int]], batch: int = 1, dtype: str = "float32") -> int:
-    """Return the activation memory that training a chain of layers needs at least.
+    """Return the activation memory that training a chain of layers needs if all are kept.
 
-    The backward pass reads every activation again: all are kept.
+    The backward pass usually reads the input of the network and every output again.
 
     Parameters
     ----------

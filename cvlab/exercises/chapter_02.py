@@ -532,7 +532,7 @@ _TRANSPOSED = Exercise(
     cases=[
         (np.array([1.0, 2.0, -1.0]), np.array([1.0, 2.0, 3.0]), 2),
         (np.array([2.0, 1.0]), np.array([1.0, -1.0, 4.0, 2.0]), 1),
-        (np.array([3.0, 5.0]), np.array([1.0, 2.0]), 3),
+        (np.array([3.0, 5.0]), np.array([1.0, 2.0]), 2),
     ],
     hidden_cases=[(_integers(5), _integers(4), 3), (_integers(4), _integers(5), 2)],
     mistakes=[
