@@ -195,7 +195,8 @@ class Trainer:
                 self.model, self._optimizer = fresh, self._make_optimizer()
                 self._optimizer.build(fresh.trainable_variables)
                 self._start_state = [variable.numpy() for variable in self._optimizer.variables]
-                self._step = tf.function(self._train_step, jit_compile=self._jit)
+                options = {"jit_compile": self._jit, "autograph": False}  # nothing to convert
+                self._step = tf.function(self._train_step, **options)
             self._initial[seed] = [variable.numpy() for variable in fresh.variables]
         for variable, start in zip(self.model.variables, self._initial[seed], strict=True):
             variable.assign(start)
