@@ -344,3 +344,92 @@ def test_a_normalization_after_the_activation_is_folded_exactly_on_real_photogra
     pixels = keras.ops.image.resize(np.concatenate(photographs) / 255, (64, 64))
     expected, ours = model.predict(pixels, verbose=0), folded.predict(pixels, verbose=0)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_a_model_that_is_called_in_training_mode_stays_as_it_is():
+    def sub():
+        return keras.Sequential([keras.Input(SHAPE), layers.Conv2D(4, 1), normalization()])
+
+    def folds(outputs, image):
+        model = shaken(keras.Model(image, outputs))
+        x = np.random.default_rng(1).standard_normal((3, *SHAPE)).astype(np.float32)
+        folded, removed = fold_batch_norms(model)
+        np.testing.assert_allclose(folded(x), model(x), rtol=1e-4, atol=1e-4)
+        return removed
+
+    image = keras.Input(SHAPE)
+    assert folds(layers.ReLU()(sub()(image, training=True)), image) == 0
+    assert folds(layers.ReLU()(sub()(image, training=False)), image) == 1
+    inner = keras.Input(SHAPE)
+    outer, shared = keras.Model(inner, layers.ReLU()(sub()(inner))), sub()
+    assert folds(outer(image, training=True), image) == 0
+    both = layers.Add()([shared(image), shared(image, training=True)])
+    assert folds(both, image) == 0
+    assert folds(layers.Add()([sub()(image), sub()(image, training=True)]), image) == 1
+
+
+def test_layers_whose_config_has_no_name_keep_their_weights():
+    class Gain(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+
+        def build(self, shape):
+            self.gain = self.add_weight(shape=(shape[-1],), name="gain", initializer="normal")
+
+        def call(self, x):
+            return x * self.gain
+
+    assert "name" not in Gain().get_config()
+    inside = [Gain(), layers.Conv2D(4, 3), normalization(), Gain()]
+    check(keras.Sequential([keras.Input(SHAPE), *inside]), removed=1)
+
+
+def test_a_layer_that_cannot_be_made_anew_is_an_error_that_names_it():
+    class Power(layers.Layer):
+        def __init__(self, power, **options):
+            super().__init__(**options)
+            self.power = lambda x: x**power
+
+        def get_config(self):
+            return {"name": self.name}
+
+        def call(self, x):
+            return self.power(x)
+
+    inside = [Power(2, name="square"), layers.Conv2D(4, 3), normalization()]
+    with pytest.raises(ValueError, match=r"made anew from their config, but 'square' \(Power\)"):
+        fold_batch_norms(keras.Sequential([keras.Input(SHAPE), *inside]))
+
+
+@pytest.mark.parametrize("make", [lambda: layers.Conv2D(4, 1), lambda: layers.Dense(4)])
+def test_a_layer_with_lora_weights_takes_in_nothing(make):
+    linear = make()
+    around = [normalization(), linear, normalization(), layers.Conv2D(3, 2), normalization()]
+    model = keras.Sequential([keras.Input(SHAPE), *around])
+    linear.enable_lora(2)
+    linear.lora_kernel_b.assign(np.ones(linear.lora_kernel_b.shape))
+    check(model, removed=2, left=1)  # the last two, into the last convolution
+
+
+def test_a_normalization_of_another_dtype_policy_stays():
+    other = layers.Conv2D(3, 2, dtype="mixed_bfloat16")
+    model = [keras.Input(SHAPE), layers.Conv2D(3, 2), normalization(dtype="float64"), other]
+    folded, removed = fold_batch_norms(keras.Sequential([*model, normalization()]))
+    assert removed == 0
+    assert [layer.dtype_policy.name for layer in folded.layers[1:]] == [
+        layer.dtype_policy.name for layer in [*model[1:], normalization()]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01), ("float64", 0)]
+)
+def test_other_number_types_are_folded_too(dtype, tolerance):
+    around = [normalization(dtype=dtype), layers.Conv2D(3, 2, dtype=dtype)]
+    model = keras.Sequential([keras.Input(SHAPE, dtype=dtype), *around, normalization(dtype=dtype)])
+    folded, removed = fold_batch_norms(shaken(model))
+    assert removed == 2
+    assert folded.layers[-1].kernel.dtype == dtype
+    x = np.random.default_rng(1).standard_normal((3, *SHAPE))
+    expected, ours = (np.array(keras.ops.cast(m(x), "float64")) for m in (model, folded))
+    assert np.abs(ours - expected).max() <= (tolerance + 1e-12) * np.abs(expected).max()

@@ -8,9 +8,11 @@ After    if there is none before: dense layer, or ordinary convolution in one gr
          zeros (padding "valid", or a 1 x 1 kernel); between them the same layers, or Flatten. Its
          activation does no harm
 Stays    a normalization that is called twice or with ``training=True``, that meets a shared layer,
-         a map that something else reads too (a layer, or the model's outputs), an activation, or
-         zero padding after it: the zeros are not normalized, and a folded layer would treat them so
-Models inside the model are folded each by itself. The arithmetic is that of :mod:`cvlab.folding`.
+         a map that something else reads too (a layer, or the model's outputs), an activation, a
+         layer of another dtype policy or with LoRA weights, or zero padding after it: the zeros
+         are not normalized, and a folded layer would treat them so
+Models inside the model are folded each by itself, but for those called with ``training=True``.
+The arithmetic is that of :mod:`cvlab.folding`.
 Derived in chapter 06-batch-normalization.
 """
 
@@ -23,7 +25,7 @@ import keras
 import numpy as np
 
 from cvlab.folding import fold_into_next, fold_into_previous
-from cvlab.networks.graph import _has_graph, walk
+from cvlab.networks.graph import _calls, _has_graph, walk
 
 # How the kernel of each layer is laid out; of a separable convolution, the pointwise kernel.
 KERNEL_KINDS = {
@@ -69,8 +71,9 @@ def fold_batch_norms(model: keras.Model) -> FoldedModel:
     """Return a copy of `model` with every foldable batch normalization folded.
 
     The copy has its own weights and computes, but for rounding, what `model` computes at
-    inference. It is a functional model, also where `model` is Sequential, and not compiled; the
-    layers that remain keep their names.
+    inference. It is a functional model, also where `model` is Sequential, and not compiled. The
+    layers that remain keep their names; an input that was given none gets a new one, and so does
+    a layer of your own whose ``get_config`` leaves the name out.
 
     Parameters
     ----------
@@ -84,7 +87,8 @@ def fold_batch_norms(model: keras.Model) -> FoldedModel:
     Raises
     ------
     ValueError
-        If the model has no graph of layers, see :func:`cvlab.networks.graph.walk`.
+        If the model has no graph of layers, see :func:`cvlab.networks.graph.walk`; or if a layer
+        cannot be made anew from its ``get_config`` (the message names it).
 
     Examples
     --------
@@ -95,7 +99,7 @@ def fold_batch_norms(model: keras.Model) -> FoldedModel:
     (1, 124, 112)
     """
     before = _count_batch_norms(model)
-    folded = _fold(model, {})
+    folded = _fold(model, {}, _in_training(model))
     return FoldedModel(folded, before - _count_batch_norms(folded))
 
 
@@ -105,7 +109,22 @@ def _count_batch_norms(model):
     return sum(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
 
 
-def _fold(model, copies):
+def _in_training(model, inside=False):
+    """Return the ids of the models in `model` that are called with ``training=True``.
+
+    With them those inside such a model, whose normalizations see the statistics of the batch, too.
+    """
+    found = set()
+    for call in _calls(model):
+        if _has_graph(call.operation):
+            given = call.arguments
+            training = inside or len(given.args) > 1 or bool(given.kwargs.get("training"))
+            found |= {id(call.operation)} if training else set()
+            found |= _in_training(call.operation, training)
+    return found
+
+
+def _fold(model, copies, in_training):
     """Return the folded copy of `model`; `copies` holds those of models met before, by identity."""
     if id(model) in copies:
         return copies[id(model)]
@@ -114,88 +133,94 @@ def _fold(model, copies):
     else:
         ends = model.input, model.output
     graph = keras.Model(*ends, name=model.name)  # functional: clone_model shows us every call
-    before, after = _foldable(graph)
-    removed = {name for names in [*before.values(), *after.values()] for name in names}
+    before, after = ({}, {}) if id(model) in in_training else _foldable(graph)
+    removed = {id(norm) for norms in [*before.values(), *after.values()] for norm in norms}
+    pairs = []
 
     def copy(layer):
-        if layer.name in removed:
+        if id(layer) in removed:
             return None
         if _has_graph(layer):
-            return _fold(layer, copies)
-        config = layer.get_config()
-        if layer.name in before or layer.name in after:
-            config["use_bias"] = True
-        return type(layer).from_config(config)
+            return _fold(layer, copies, in_training)
+        new = _made_anew(layer, id(layer) in before or id(layer) in after)
+        if isinstance(layer, keras.Layer):  # arithmetic on tensors has no weights
+            pairs.append((layer, new))
+        return new
 
     def call(layer, *args, **kwargs):
         return args[0] if layer is None else layer(*args, **kwargs)
 
     folded = keras.models.clone_model(graph, clone_function=copy, call_function=call)
-    for layer in folded.layers:
-        if layer.weights and not _has_graph(layer):
-            names = before.get(layer.name, ()), after.get(layer.name, ())
-            around = ([graph.get_layer(name) for name in side] for side in names)
-            layer.set_weights(_folded_weights(graph.get_layer(layer.name), *around))
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it keeps values computed from its weights
+    for old, new in pairs:
+        around = before.get(id(old), ()), after.get(id(old), ())
+        new.set_weights(_folded_weights(old, *around))
+        if isinstance(new, keras.layers.Normalization):
+            new.finalize_state()  # it keeps values computed from its weights
     copies[id(model)] = folded
     return folded
 
 
+def _made_anew(layer, with_bias):
+    """Return a new layer of the same configuration, if asked for with a bias."""
+    try:
+        config = layer.get_config()
+        return type(layer).from_config(config | {"use_bias": True} if with_bias else config)
+    except Exception as error:  # whatever a layer of somebody else's raises
+        raise ValueError(
+            f"model must have layers that can be made anew from their config, but {layer.name!r} "
+            f"({type(layer).__name__}) cannot: {error}"
+        ) from error
+
+
 def _foldable(graph):
-    """Return the names of the normalizations to fold into each layer: those before it, after it.
+    """Return the normalizations to fold into each layer, by its id: those before it, after it.
 
-    Every call of a layer is seen while the model is copied as it is; tensors are known by identity.
+    Tensors are known by identity.
     """
-    calls = []
-
-    def record(layer, *args, **kwargs):
-        outputs = layer(*args, **kwargs)
-        calls.append((layer, args, kwargs, outputs))
-        return outputs
-
-    twin = keras.models.clone_model(graph, call_function=record)
-    readers = Counter(id(tensor) for tensor in twin.outputs)
-    for _, args, kwargs, _ in calls:
-        readers.update(id(tensor) for tensor in keras.tree.flatten((args, kwargs)))
-    uses = Counter(layer.name for layer, *_ in calls)
-    once = {name for name, count in uses.items() if count == 1}
+    calls = _calls(graph)
+    readers = Counter(id(tensor) for tensor in graph.outputs)
+    for call in calls:
+        given = call.arguments.args, call.arguments.kwargs
+        readers.update(id(tensor) for tensor in keras.tree.flatten(given))
+    uses = Counter(id(call.operation) for call in calls)
+    once = {layer for layer, count in uses.items() if count == 1}
     alone = {tensor for tensor, count in readers.items() if count == 1}
     chain = [
-        (layer, args[0], outputs)
-        for layer, args, kwargs, outputs in calls
-        if len(args) == 1 and not kwargs.get("training")
+        (call.operation, call.arguments.args[0], call.output_tensors[0])
+        for call in calls
+        if len(call.arguments.args) == 1 and not call.arguments.kwargs.get("training")
     ]
     after = _after(chain, once, alone)
-    return _before(chain, once.difference(*after.values()), alone), after
+    taken = {id(norm) for norms in after.values() for norm in norms}
+    return _before(chain, once - taken, alone), after
 
 
 def _after(chain, once, alone):
-    """Return, by the name of a linear layer, the normalizations that follow it, in their order."""
+    """Return, by the id of a linear layer, the normalizations that follow it, in their order."""
     found, made_by = {}, {}
     for layer, x, outputs in chain:
         maker = made_by.get(id(x)) if id(x) in alone else None
-        if _precedes(layer) and layer.name in once:
+        if _precedes(layer) and id(layer) in once:
             made_by[id(outputs)] = layer
         elif maker and _passes(layer):
             made_by[id(outputs)] = maker
-        elif maker and _normalizes(layer, x) and layer.name in once:
-            found.setdefault(maker.name, []).append(layer.name)
+        elif maker and _normalizes(layer, x, maker) and id(layer) in once:
+            found.setdefault(id(maker), []).append(layer)
             made_by[id(outputs)] = maker  # which may take in the next one, too
     return found
 
 
 def _before(chain, once, alone):
-    """Return, by the name of a linear layer, the normalizations that lead to it, last one first."""
+    """Return, by the id of a linear layer, the normalizations that lead to it, last one first."""
     found, read_by = {}, {}
     for layer, x, outputs in reversed(chain):
         reader = read_by.get(id(outputs)) if id(outputs) in alone else None
-        if _follows(layer) and layer.name in once:
+        if _follows(layer) and id(layer) in once:
             read_by[id(x)] = layer
         elif reader and (_passes(layer) or _flattens(layer)):
             read_by[id(x)] = reader
-        elif reader and _normalizes(layer, x) and layer.name in once:
-            found.setdefault(reader.name, []).append(layer.name)
+        elif reader and _normalizes(layer, x, reader) and id(layer) in once:
+            found.setdefault(id(reader), []).append(layer)
             read_by[id(x)] = reader
     return found
 
@@ -219,19 +244,23 @@ def _is_linear(layer):
     return layer.activation is keras.activations.linear
 
 
-def _normalizes(layer, x):
-    """Tell whether `layer` normalizes the last axis of `x`."""
-    return type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, len(x.shape) - 1)
+def _normalizes(layer, x, linear):
+    """Tell whether `layer` normalizes the last axis of `x`, in the number types of `linear`."""
+    if type(layer) is not keras.layers.BatchNormalization:
+        return False
+    same_types = layer.dtype_policy.name == linear.dtype_policy.name
+    return same_types and layer.axis in (-1, len(x.shape) - 1)
 
 
 def _precedes(layer):
     """Tell whether `layer` may take in the normalization after it."""
-    return type(layer) in KERNEL_KINDS and _is_linear(layer) and _channels_last(layer)
+    foldable = type(layer) in KERNEL_KINDS and not getattr(layer, "lora_enabled", False)
+    return foldable and _is_linear(layer) and _channels_last(layer)
 
 
 def _follows(layer):
     """Tell whether `layer` may take in the normalization before it: no groups, no zeros added."""
-    if type(layer) not in CAN_FOLLOW or not _channels_last(layer):
+    if type(layer) not in CAN_FOLLOW or not _channels_last(layer) or layer.lora_enabled:
         return False
     unpadded = type(layer) is keras.layers.Dense or (
         layer.padding == "valid" or set(layer.kernel_size) == {1}
@@ -244,6 +273,7 @@ def _folded_weights(layer, before, after):
     weights = layer.get_weights()
     if not before and not after:
         return weights
+    weights = [_exact(array) for array in weights]
     bias = weights.pop() if layer.use_bias else None
     *others, kernel = weights
     for norm in after:
@@ -261,4 +291,9 @@ def _folded_weights(layer, before, after):
 def _arrays(norm):
     """Return scale and shift, None if it has none, and the moving mean and variance."""
     variables = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    return [None if variable is None else variable.numpy() for variable in variables]
+    return [None if variable is None else _exact(variable.numpy()) for variable in variables]
+
+
+def _exact(array):
+    """Return half precision as single precision, and the others as they are."""
+    return array.astype(np.result_type(array.dtype, np.float32))
