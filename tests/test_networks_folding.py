@@ -396,9 +396,25 @@ def test_a_layer_that_cannot_be_made_anew_is_an_error_that_names_it():
         def call(self, x):
             return self.power(x)
 
-    inside = [Power(2, name="square"), layers.Conv2D(4, 3), normalization()]
-    with pytest.raises(ValueError, match=r"made anew from their config, but 'square' \(Power\)"):
-        fold_batch_norms(keras.Sequential([keras.Input(SHAPE), *inside]))
+    class Shrinking(layers.Layer):
+        def __init__(self, count=1):
+            super().__init__(name=f"count{count}")
+            self.count = count
+
+        def build(self, shape):
+            self.add_weight(shape=(self.count,))
+
+        def get_config(self):
+            return {}  # the count gets lost
+
+        def call(self, x):
+            return x
+
+    message = r"made anew from their config, but '{}' \({}\)"
+    for layer in (Power(2, name="square"), Shrinking(3)):
+        inside = [layer, layers.Conv2D(4, 3), normalization()]
+        with pytest.raises(ValueError, match=message.format(layer.name, type(layer).__name__)):
+            fold_batch_norms(keras.Sequential([keras.Input(SHAPE), *inside]))
 
 
 @pytest.mark.parametrize("make", [lambda: layers.Conv2D(4, 1), lambda: layers.Dense(4)])

@@ -41,8 +41,6 @@ KERNEL_KINDS = {
     keras.layers.Conv2DTranspose: "transposed",
     keras.layers.Conv3DTranspose: "transposed",
 }
-
-
 CAN_FOLLOW = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
 SILENT = (  # at inference they return what they are given
     keras.layers.Dropout,
@@ -110,15 +108,11 @@ def _count_batch_norms(model):
 
 
 def _in_training(model, inside=False):
-    """Return the ids of the models in `model` that are called with ``training=True``.
-
-    With them those inside such a model, whose normalizations see the statistics of the batch, too.
-    """
+    """Return the ids of the models in `model` called with ``training=True``, or inside one."""
     found = set()
     for call in _calls(model):
         if _has_graph(call.operation):
-            given = call.arguments
-            training = inside or len(given.args) > 1 or bool(given.kwargs.get("training"))
+            training = inside or bool(call.arguments.kwargs.get("training"))
             found |= {id(call.operation)} if training else set()
             found |= _in_training(call.operation, training)
     return found
@@ -153,7 +147,10 @@ def _fold(model, copies, in_training):
     folded = keras.models.clone_model(graph, clone_function=copy, call_function=call)
     for old, new in pairs:
         around = before.get(id(old), ()), after.get(id(old), ())
-        new.set_weights(_folded_weights(old, *around))
+        try:
+            new.set_weights(_folded_weights(old, *around))
+        except ValueError as error:
+            raise _cannot_be_copied(old, error) from error
         if isinstance(new, keras.layers.Normalization):
             new.finalize_state()  # it keeps values computed from its weights
     copies[id(model)] = folded
@@ -166,17 +163,18 @@ def _made_anew(layer, with_bias):
         config = layer.get_config()
         return type(layer).from_config(config | {"use_bias": True} if with_bias else config)
     except Exception as error:  # whatever a layer of somebody else's raises
-        raise ValueError(
-            f"model must have layers that can be made anew from their config, but {layer.name!r} "
-            f"({type(layer).__name__}) cannot: {error}"
-        ) from error
+        raise _cannot_be_copied(layer, error) from error
+
+
+def _cannot_be_copied(layer, error):
+    return ValueError(
+        f"model must have layers that can be made anew from their config, but {layer.name!r} "
+        f"({type(layer).__name__}) cannot: {error}"
+    )
 
 
 def _foldable(graph):
-    """Return the normalizations to fold into each layer, by its id: those before it, after it.
-
-    Tensors are known by identity.
-    """
+    """Return the normalizations to fold into each layer, by its id: those before it, after it."""
     calls = _calls(graph)
     readers = Counter(id(tensor) for tensor in graph.outputs)
     for call in calls:
