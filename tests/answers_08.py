@@ -6,6 +6,7 @@ in the exercise notebook.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -127,10 +128,11 @@ def passes_one_filter(*budget):
     return [*layers, (3, 1, 1, 1), end]
 
 
-def too_narrow(side, channels, last, field, *_):
+def too_narrow(side, channels, last, field, *_, separable=0):
     halvings = int(np.log2(side // last))
     kernel = 3 + 2 * (field // (2 * side // last))
-    return [*[(3, 2, 2, 1)] * halvings, (kernel, 2, 1, 1), (1, channels, 1, 0)]
+    later = [*[(3, 2, 2, 1)] * (halvings - 1), (kernel, 2, 1, 1), (1, channels, 1, 0)]
+    return [(3, 2, 2, separable), *later]
 
 
 WRONG = [
@@ -197,14 +199,16 @@ WRONG = [
     ("08.7", lambda p, m: np.mean((p @ m > 0).sum(1) < m.shape[1]), "Not every channel"),
     ("08.7", lambda p, m: np.mean((p @ m <= 0).all(1)), "one equation"),
     ("08.7", lambda p, m: 0.0, "Not right yet"),
-    ("08.8", lambda *_: [], "at least one"),
+    ("08.8", lambda *_: [], "at least three"),
     ("08.8", lambda *_: np.zeros((2, 4)), "at least 1"),
     ("08.8", lambda s, c, *_: [(3, c, 1, 0)], "pixels wide"),
     ("08.8", lambda s, c, last, *_: [(3, c - 1, s // last, 0)], "channels"),
     ("08.8", lambda s, c, last, *_: [(3, c, s // last, 0)], "must see"),
     ("08.8", lambda s, c, last, *_: [(1, 3, s // last, 0), (99, c, 1, 0)], "parameters"),
     ("08.8", lambda s, c, last, *_: [(99, 3, 1, 1), (1, c, s // last, 0)], "more than the budget"),
+    ("08.8", lambda s, c, last, *_: [(9, c, s // last, 0)], "at least three layers"),
     ("08.8", too_narrow, "must pass through 2 filters"),
+    ("08.8", partial(too_narrow, separable=1), "single spatial kernel"),
     ("08.8", looks_at_few_pixels, "no window sees"),
     ("08.8", passes_one_filter, "must pass through 1 filters"),
     ("08.9", lambda r: clear_wins(r, lambda a, b: a.mean() > b.mean()), "better mean"),
