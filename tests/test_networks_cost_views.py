@@ -95,7 +95,10 @@ def test_the_picture_has_a_bar_for_every_layer(report):
     assert [axes.get_ylabel() for axes in figure.axes] == list(expected)
     for axes, values in zip(figure.axes, expected.values(), strict=True):
         np.testing.assert_allclose([bar.get_height() for bar in axes.patches], values)
-    assert [axes.texts[0].get_text() for axes in figure.axes] == ["conv", "conv", "conv"]
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["conv", "conv", "conv and 1 more"]
+    # the label stands over its bar: the maps of conv and norm are equally large
+    assert [axes.texts[0].get_ha() for axes in figure.axes] == ["center"] * 3
+    assert [axes.texts[0].xy[0] for axes in figure.axes] == [1, 1, 1]
     ticks = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
     assert ticks == columns["name"]
 

@@ -2,7 +2,8 @@
 
 Text     exact counts with commas; bytes in MB of 10**6 bytes; a blank where nothing is defined
 Columns  one entry for each call of a layer, the inputs of the model first
-Picture  one bar for each call, in the order of the rows, and the largest of each kind named
+Picture  one bar for each call, in the order of the rows, and the largest of each kind named;
+         where others are equally large, the first, and how many more there are
 Latency  wall-clock seconds for one batch on the machine that runs this, compiled, inference mode
 
 The numbers and their conventions are those of :mod:`cvlab.networks.cost_report`.
@@ -152,7 +153,8 @@ def plot_report(report: CostReport) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        7 inches wide, three panels one above the other.
+        7 inches wide, three panels one above the other; the first of the largest bars is named,
+        with the number of others that are as large.
 
     Examples
     --------
@@ -184,13 +186,14 @@ def plot_report(report: CostReport) -> Figure:
             axes.set_ylabel(units[power] + what)
             axes.margins(x=0.01, y=0.2)
             most = int(values.argmax())
-            right = most > len(places) / 2
+            equal = int((values == values[most]).sum()) - 1
+            edge = _edge(most / len(places))
             axes.annotate(
-                names[most],
-                (most, values[most]),
+                names[most] + (f" and {equal} more" if equal else ""),
+                (most + {"left": -0.4, "center": 0, "right": 0.4}[edge], values[most]),
                 xytext=(0, 3),
                 textcoords="offset points",
-                ha="right" if right else "left",
+                ha=edge,
             )
         all_axes[-1].set_xlabel("layer, from input to output")
         if len(places) <= 25:
@@ -284,6 +287,11 @@ def _most_expensive(layers, largest):
     macs = [-layer.macs for layer in layers]
     chosen = np.argsort(macs, kind="stable")[: integer(largest, "largest", minimum=1)]
     return [layers[i] for i in sorted(chosen)]
+
+
+def _edge(place: float) -> str:
+    """Return how a label is aligned to its bar: centred, unless it would leave the panel."""
+    return "left" if place < 0.15 else "right" if place > 0.85 else "center"
 
 
 def _field(size) -> str:
