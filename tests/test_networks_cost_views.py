@@ -103,6 +103,19 @@ def test_the_picture_has_a_bar_for_every_layer(report):
     assert ticks == columns["name"]
 
 
+def test_a_label_at_an_edge_of_the_picture_stays_within():
+    steps = [layers.Conv2D(1, 1, name=f"conv{k}") for k in range(5)]
+    start = layers.Conv2D(9, 1, name="the_largest_of_all")
+    small = [layers.Conv2D(1, 1) for _ in range(12)]
+    first = keras.Sequential([keras.Input((9, 9, 1)), start, *small])
+    axes = plot_report(cost_report(first)).axes[2]
+    assert (axes.texts[0].get_text(), axes.texts[0].get_ha()) == ("the_largest_of_all", "left")
+    last = layers.Conv2D(9, 1, name="the_largest_of_all")
+    report = cost_report(keras.Sequential([keras.Input((9, 9, 1)), *steps, last]))
+    axes = plot_report(report).axes[2]
+    assert (axes.texts[0].get_text(), axes.texts[0].get_ha()) == ("the_largest_of_all", "right")
+
+
 def test_latency_is_that_of_the_rounds_alone(monkeypatch):
     clock = itertools.accumulate([0, 5, 0, 1, 0, 3])  # three rounds of 5, 1 and 3 seconds
     monkeypatch.setattr(cost_views.time, "perf_counter", lambda: next(clock))

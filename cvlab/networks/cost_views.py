@@ -187,9 +187,10 @@ def plot_report(report: CostReport) -> Figure:
             axes.margins(x=0.01, y=0.2)
             most = int(values.argmax())
             equal = int((values == values[most]).sum()) - 1
-            edge = _edge(most / len(places))
+            label = names[most] + (f" and {equal} more" if equal else "")
+            edge = _edge((most + 0.5) / len(places), len(label))
             axes.annotate(
-                names[most] + (f" and {equal} more" if equal else ""),
+                label,
                 (most + {"left": -0.4, "center": 0, "right": 0.4}[edge], values[most]),
                 xytext=(0, 3),
                 textcoords="offset points",
@@ -289,9 +290,10 @@ def _most_expensive(layers, largest):
     return [layers[i] for i in sorted(chosen)]
 
 
-def _edge(place: float) -> str:
+def _edge(place: float, letters: int) -> str:
     """Return how a label is aligned to its bar: centred, unless it would leave the panel."""
-    return "left" if place < 0.15 else "right" if place > 0.85 else "center"
+    half = 0.007 * letters  # of the panel's width
+    return "left" if place < half else "right" if place > 1 - half else "center"
 
 
 def _field(size) -> str:
