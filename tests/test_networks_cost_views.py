@@ -75,15 +75,6 @@ def test_a_frame_needs_pandas(report, monkeypatch):
         report_frame(report)
 
 
-def test_a_frame_can_be_asked_for_the_most_expensive_layer(report):
-    pytest.importorskip("pandas")
-    frame = report_frame(report)
-    assert list(frame.index) == ["image", "conv", "norm", "mean", "scores"]
-    assert frame["macs"].idxmax() == "conv"
-    assert frame["parameters"].sum() == report.parameters
-    assert frame.loc["conv", "receptive_field"] == (3, 5)
-
-
 def test_the_picture_has_a_bar_for_every_layer(report):
     figure = plot_report(report)
     columns = report_columns(report)
