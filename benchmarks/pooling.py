@@ -1,7 +1,7 @@
 """Pooling against TensorFlow, eager, on tensors made beforehand; float32, 8 of 56x56x64.
 
-Below each forward pass stand the calls of `np.maximum` or `np.add` that it contains, alone, into
-arrays made beforehand: what these take more than the peer is NumPy's, not the function's.
+Below a pass stand the calls of `np.maximum` or `np.add` that it contains, alone, into arrays made
+beforehand: what these take more than the peer is NumPy's, not the function's.
 """
 
 import sys
@@ -57,6 +57,28 @@ def combined(x, combine, window, stride):
     return run
 
 
+def shared(dy, window, stride):
+    """Return a function that hands out the gradient of an unpadded mean and does nothing else."""
+    steps = []
+    for axis in (2, 1):
+        shape = list(dy.shape)
+        shape[axis] = IMAGES[axis]
+        dx = np.zeros(shape, dy.dtype)
+        _, places = _places(shape[axis], window, stride, (0, 0))
+        targets = [dx[_along(axis, pixel)] for _, pixel in places]
+        steps += [(np.add if n >= stride else None, dy, t) for n, t in enumerate(targets)]
+        dy = dx
+
+    def run():
+        for add, share, target in steps:
+            if add is None:
+                target[...] = share
+            else:
+                add(target, share, out=target)
+
+    return run
+
+
 def compare_layer(kind, window, stride, padding, forward_limit, both_limit) -> list[_ratio.Row]:
     """Return the rows of a layer: forward, and forward with backward against the eager tape."""
     forward, backward, peer = pools(kind, window, stride, padding)
@@ -85,6 +107,10 @@ def compare_layer(kind, window, stride, padding, forward_limit, both_limit) -> l
         what, combine = ("maxima", np.maximum) if kind == "max" else ("sums", np.add)
         alone = combined(x, combine, window, stride)
         rows.insert(1, _ratio.compare(f"    its {what} alone", alone, lambda: peer(tensor)))
+        if kind == "average":
+            hand_out = shared(dy, window, stride)
+            both = _ratio.compare("    its sums alone", lambda: (alone(), hand_out()), tape)
+            rows.append(both)
     return rows
 
 

@@ -234,10 +234,17 @@ def channel_max_pool_backward(dy: np.ndarray, x: np.ndarray, window: int) -> np.
 
 def _share_out(dy, input_shape, weights, stride, pads):
     """Return the gradient of a weighted mean over the real pixels of every window."""
-    window = [len(taps) for taps in weights]
-    rows, columns = conv2d_output_size(input_shape[1:3], window, stride, pads)
-    dy = _check_gradient(dy, (input_shape[0], rows, columns, input_shape[3]))
+    batch, height, width, channels = input_shape
+    window = tuple(len(taps) for taps in weights)
+    rows, columns = conv2d_output_size((height, width), window, stride, pads)
+    dy = _check_gradient(dy, (batch, rows, columns, channels))
     dx = dy / _real_weight(input_shape, weights, stride, pads).astype(dy.dtype)
+    covered = (rows * window[0], columns * window[1])
+    tiled = window == stride and covered == (height, width) and not any(map(any, pads))
+    if tiled and all(np.all(taps == 1) for taps in weights):  # every pixel has one window
+        shares = np.empty((batch, rows, window[0], columns, window[1], channels), dx.dtype)
+        shares[...] = dx[:, :, None, :, None]
+        return shares.reshape(input_shape)
     for axis in (2, 1):  # each column of a window passes its share on to its rows
         taps, step = weights[axis - 1].tolist(), stride[axis - 1]
         share, shape = dx, list(dx.shape)
