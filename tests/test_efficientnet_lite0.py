@@ -245,7 +245,7 @@ def test_preprocessing_of_tensors():
         (tf.zeros((1, 4, 4, 1)), "x must have 3 channels .* np.repeat"),
         (np.full((2, 3), -0.5), "0..255, got -0.5 to -0.5: is it preprocessed already"),
         (np.full((2, 3), 256), "0..255, got 256 to 256: is it preprocessed already"),
-        (np.full((2, 3), np.nan), "0..255, got nan to nan"),
+        (np.full((2, 3), np.nan), "0..255, got nan at index 0, 0"),
         (np.full((2, 3), 0.75), "got 0.75 to 0.75: multiply by 255 what was scaled"),
         (np.full((2, 3), "a"), "x must hold real numbers"),
     ],
