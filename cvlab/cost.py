@@ -274,9 +274,11 @@ def activation_bytes(shape: Sequence[int], batch: int = 1, dtype: str = "float32
         raise ValueError(f"shape must be a sequence of integers, got {shape!r}") from None
     values = math.prod(integers(sizes, "shape", 1, length=len(sizes)))
     try:
-        itemsize = np.dtype(dtype).itemsize
+        itemsize = 0 if dtype is None else np.dtype(dtype).itemsize
     except TypeError:
-        raise ValueError(f"dtype must name a NumPy type, got {dtype!r}") from None
+        itemsize = 0
+    if itemsize == 0:  # texts and the like have no size of their own
+        raise ValueError(f"dtype must name a NumPy type, got {dtype!r}")
     return values * integer(batch, "batch", 1) * itemsize
 
 

@@ -195,6 +195,8 @@ def test_counts_are_exact_integers():
         (lambda: activation_bytes((3, 1), batch=0), "batch must be an integer >= 1, got 0"),
         (lambda: activation_bytes(5), "shape must be a sequence of integers, got 5"),
         (lambda: activation_bytes((3,), dtype="foo"), "dtype must name a NumPy type, got 'foo'"),
+        (lambda: activation_bytes((3,), dtype=None), "dtype must name a NumPy type, got None"),
+        (lambda: activation_bytes((3,), dtype="str"), "dtype must name a NumPy type, got 'str'"),
         (lambda: inference_bytes([(3,), 5]), "shape must be a sequence of integers, got 5"),
         (lambda: training_bytes([]), "shapes must hold at least one shape, got none"),
     ],

@@ -134,10 +134,11 @@ def test_input_size_replaces_that_of_the_model():
 def test_memory_of_a_chain_is_what_the_formulas_say():
     model = chain(layers.Conv2D(8, 3), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(10))
     shapes = [(12, 10, 6), (10, 8, 8), (5, 4, 8), (160,), (10,)]
-    for batch, dtype in ((1, "float32"), (5, "float16")):
+    for batch, dtype in ((1, "float32"), (5, "float16"), (2, np.float64), (1, np.dtype("int8"))):
         report = cost_report(model, batch=batch, dtype=dtype)
         assert report.inference_bytes == cost.inference_bytes(shapes, batch, dtype)
         assert report.training_bytes == cost.training_bytes(shapes, batch, dtype)
+        assert report.dtype == np.dtype(dtype).name
     assert [row.output_bytes for row in cost_report(model).layers] == [
         cost.activation_bytes(shape) for shape in shapes
     ]
@@ -226,7 +227,7 @@ def test_what_cannot_be_counted_is_refused():
     with pytest.raises(ValueError, match=r"batch must be an integer >= 1, got 0"):
         cost_report(anything, (8, 8), batch=0)
     for dtype in ("foo", "string", None):
-        with pytest.raises(ValueError, match=rf"dtype must be the name of .* got {dtype!r}"):
+        with pytest.raises(ValueError, match=rf"dtype must name a NumPy type, got {dtype!r}"):
             cost_report(anything, (8, 8), dtype=dtype)
     for macs in (3, {"Conv2D": 3}):
         with pytest.raises(ValueError, match=r"macs must hold a function for .* got .*3"):

@@ -11,7 +11,7 @@ Used in chapter 09-transfer-learning.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,9 +75,10 @@ def photograph_patches(
     count, size = integer(count, "count", 1), integer(size, "size", 1)
     if half not in HALVES:
         raise ValueError(f"half must be one of {', '.join(HALVES)}, got {half!r}")
-    names = photograph_names() if names is None else names
-    if isinstance(names, str) or not isinstance(names, Sequence) or len(names) == 0:
-        raise ValueError(f"names must be a sequence of names of photographs, got {names!r}")
+    chosen = photograph_names() if names is None else names
+    names = tuple(chosen) if isinstance(chosen, Iterable) and not isinstance(chosen, str) else ()
+    if not names:
+        raise ValueError(f"names must be a sequence of names of photographs, got {chosen!r}")
     greys = [photograph(name)[0].mean(axis=-1).round().astype(np.uint8) for name in names]
     ranges = [
         _places(grey.shape, size, half, name) for grey, name in zip(greys, names, strict=True)

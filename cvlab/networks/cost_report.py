@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from cvlab._validate import integer, integers
+from cvlab.cost import activation_bytes
 from cvlab.networks.graph import Node, Shape, walk
 from cvlab.networks.receptive_field import model_receptive_fields
 
@@ -119,7 +120,7 @@ def cost_report(
     input_size: tuple[int, int] | None = None,
     *,
     batch: int = 1,
-    dtype: str = "float32",
+    dtype: str | np.dtype = "float32",
     macs: Mapping[str, MacsRule] | None = None,
     pointwise: Collection[str] = (),
 ) -> CostReport:
@@ -133,7 +134,7 @@ def cost_report(
         Height and width of the image; those of the model if not given.
     batch : int
         Images at a time, for the memory. Parameters and MACs are for one.
-    dtype : str
+    dtype : str or numpy.dtype
         Of the activations.
     macs : mapping of str to function, optional
         For classes of layers that are not known here: a function of the layer, its (first) input
@@ -167,7 +168,7 @@ def cost_report(
     (5, 5)
     """
     integer(batch, "batch", minimum=1)
-    value_bytes = batch * _itemsize(dtype)
+    value_bytes = activation_bytes((1,), batch, dtype)
     rules = {**_MACS, **_checked_rules(macs)}
     nodes = walk(model)
     shapes = node_shapes(nodes, input_shapes(model, input_size))
@@ -192,7 +193,7 @@ def cost_report(
         )
     peak = _peak(nodes, stored) * value_bytes
     total = sum(row.output_bytes for row in rows)
-    return CostReport(model.name, tuple(rows), peak, total, batch, dtype, reason)
+    return CostReport(model.name, tuple(rows), peak, total, batch, np.dtype(dtype).name, reason)
 
 
 def input_shapes(
@@ -255,16 +256,6 @@ def node_shapes(nodes: list[Node], inputs) -> dict[str, list[Shape]]:
                 f" {node.name!r} of class {type(node.layer).__name__} gets {came[0]}"
             ) from error
     return {name: [shape[1:] for shape in outputs] for name, outputs in shapes.items()}
-
-
-def _itemsize(dtype) -> int:
-    """Return the bytes of one number of a type."""
-    try:
-        if isinstance(dtype, str) and dtype != "string":
-            return np.dtype(keras.backend.standardize_dtype(dtype)).itemsize
-    except ValueError:
-        pass
-    raise ValueError(f'dtype must be the name of a type such as "float32", got {dtype!r}')
 
 
 def _checked_rules(macs) -> Mapping[str, MacsRule]:

@@ -227,6 +227,11 @@ def _channels_last(layer):
     return getattr(layer, "data_format", "channels_last") == "channels_last"
 
 
+def _is_plain(layer):
+    """Tell whether a linear layer has its channels last and no second kernel that adapts it."""
+    return _channels_last(layer) and not getattr(layer, "lora_enabled", False)
+
+
 def _passes(layer):
     """Tell whether `layer` keeps, at inference, a scale and a shift of every channel."""
     linear = type(layer) is keras.layers.Activation and _is_linear(layer)
@@ -252,13 +257,12 @@ def _normalizes(layer, x, linear):
 
 def _precedes(layer):
     """Tell whether `layer` may take in the normalization after it."""
-    foldable = type(layer) in KERNEL_KINDS and not getattr(layer, "lora_enabled", False)
-    return foldable and _is_linear(layer) and _channels_last(layer)
+    return type(layer) in KERNEL_KINDS and _is_linear(layer) and _is_plain(layer)
 
 
 def _follows(layer):
     """Tell whether `layer` may take in the normalization before it: no groups, no zeros added."""
-    if type(layer) not in CAN_FOLLOW or not _channels_last(layer) or layer.lora_enabled:
+    if type(layer) not in CAN_FOLLOW or not _is_plain(layer):
         return False
     unpadded = type(layer) is keras.layers.Dense or (
         layer.padding == "valid" or set(layer.kernel_size) == {1}
