@@ -69,7 +69,7 @@ class FineTuner:
         self._optimizer = keras.optimizers.Adam()
         self._optimizer.build(self.model.trainable_variables)
         self._state = [(v, v.numpy()) for v in [*network.variables, *self._optimizer.variables]]
-        self._step = tf.function(self._train_step)
+        self._step = tf.function(self._train_step, autograph=False)  # nothing to convert
 
     def restore(self) -> None:
         """Give network and optimizer the values they had at first."""
