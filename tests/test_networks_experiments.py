@@ -111,6 +111,30 @@ def test_runs_repeat_and_leave_nothing_behind(jit):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def dropped():
+    """Return a network that differs from run to run in the dropped units alone."""
+    return keras.Sequential(
+        [keras.Input((3,)), layers.Dropout(0.5), layers.Dense(3, kernel_initializer="zeros")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("make_model", "batch_size"),
+    [
+        (linear, 40),  # all examples in one batch: only the initial weights differ
+        (lambda: linear(kernel_initializer="zeros"), 8),  # only the order
+        (dropped, 40),  # only the dropped units
+    ],
+    ids=["initial weights", "order", "dropped units"],
+)
+def test_a_seed_sets_the_initial_weights_the_order_and_the_dropped_units(make_model, batch_size):
+    trainer = Trainer(make_model, *examples(), batch_size=batch_size)
+    first, other = (trainer.run(seed=seed, epochs=2, learning_rate=0.1).loss for seed in (0, 1))
+    again = Trainer(make_model, *examples(), batch_size=batch_size)
+    assert np.abs(first - other).max() > 1e-3
+    np.testing.assert_array_equal(again.run(seed=1, epochs=2, learning_rate=0.1).loss, other)
+
+
 def test_compiling_changes_rounding_only():
     curves = [
         Trainer(linear, *examples(), batch_size=8, jit=jit)
