@@ -98,3 +98,13 @@ def test_empty_inputs_and_errors():
         make_anchors((0, 2), 8, [3])
     with pytest.raises(ValueError, match=r"sizes must have 1 axes \(values\), got shape \(\)"):
         make_anchors((2, 2), 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("negative", "positive", "second"), [(0.4, 0.5, 0), (0.5, 0.7, -2), (0.51, 0.7, -1)]
+)
+def test_an_overlap_on_a_limit_belongs_to_the_better_side(negative, positive, second):
+    anchors = [[0, 0, 4, 4], [0, 0, 4, 2]]  # the box itself, and half of it
+    match, missed = match_anchors(anchors, [[0, 0, 4, 4]], positive=positive, negative=negative)
+    assert match.tolist() == [0, second]
+    assert missed.size == 0
