@@ -5,6 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from cvlab.networks.experiments import Trainer, evaluate
@@ -133,6 +134,15 @@ def test_a_seed_sets_the_initial_weights_the_order_and_the_dropped_units(make_mo
     again = Trainer(make_model, *examples(), batch_size=batch_size)
     assert np.abs(first - other).max() > 1e-3
     np.testing.assert_array_equal(again.run(seed=1, epochs=2, learning_rate=0.1).loss, other)
+
+
+def test_a_run_leaves_the_random_numbers_of_tensorflow_alone():
+    tf.random.set_seed(7)
+    expected = tf.random.normal((3,)), tf.random.normal((3,))
+    tf.random.set_seed(7)
+    first = tf.random.normal((3,))
+    Trainer(dropped, *examples(), batch_size=40).run(seed=1, epochs=2, learning_rate=0.1)
+    np.testing.assert_array_equal((first, tf.random.normal((3,))), expected)
 
 
 def test_compiling_changes_rounding_only():

@@ -4,13 +4,16 @@ Images are (n, ...) and labels (n,), class numbers from 0; results are NumPy arr
 The network ends in scores (logits), one for each class; the loss is the mean cross-entropy.
 A run is fixed by its seed: the initial weights, the order of the examples, the dropped units.
 Each epoch shuffles the examples and drops the last batch if it is not full.
-The training step is compiled once, when a :class:`Trainer` makes its first run; all later runs
-    start from fresh weights and reuse it, which makes sweeps over seeds and learning rates cheap.
+An epoch, a loop over its steps, is compiled once, when a :class:`Trainer` makes its first run; all
+    later runs start from fresh weights and reuse it, which makes sweeps over seeds and learning
+    rates cheap.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -49,7 +52,8 @@ class Trainer:
     ----------
     make_model : callable
         Called without arguments it returns a new `keras.Model` with its weights, which maps
-        images to scores (batch, classes). It is called once for each seed.
+        images to scores (batch, classes). It is called once for each seed, which fixes the
+        random numbers of Keras's layers and of Python's `random`, not those of `tf.random`.
     images : array (n, ...)
     labels : array (n,)
         Integers.
@@ -111,7 +115,7 @@ class Trainer:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
         self._make_optimizer = optimizer or (lambda: keras.optimizers.SGD(momentum=0.9))
         self._jit = bool(jit)
-        self._step = None
+        self._epoch = None
         self._initial = {}
 
     def run(
@@ -153,25 +157,19 @@ class Trainer:
         seed, epochs = integer(seed, "seed", 0), integer(epochs, "epochs", 1)
         rates = _rates(learning_rate, epochs * self.steps)
         examples = self._chosen(subset)
-        self._start(seed, rates[0])
+        self._start(seed)
         if prepare is not None:
             prepare(self.model)
         rng = np.random.default_rng(seed)
-        observed, losses, hits = [], [], []
-        for epoch in range(epochs + 1):
+        observed = [] if observe is None else [observe(self.model)]
+        curves = []
+        for epoch_rates in tf.reshape(tf.constant(rates, tf.float32), (epochs, self.steps)):
+            order = rng.permutation(examples)[: self.steps * self.batch_size]
+            batches = tf.constant(order.reshape(self.steps, self.batch_size))
+            curves.append(self._epoch(batches, epoch_rates))
             if observe is not None:
                 observed.append(observe(self.model))
-            if epoch == epochs:
-                break
-            order = rng.permutation(examples)[: self.steps * self.batch_size]
-            for batch in order.reshape(self.steps, self.batch_size):
-                if rates[len(losses)] != rates[len(losses) - 1]:
-                    self._optimizer.learning_rate = rates[len(losses)]
-                loss, hit = self._step(tf.constant(batch))
-                losses.append(loss)
-                hits.append(hit)
-        curves = (tf.stack(values).numpy().reshape(epochs, -1) for values in (losses, hits))
-        return History(*curves, observed)
+        return History(*(tf.stack(curve).numpy() for curve in zip(*curves, strict=True)), observed)
 
     def _chosen(self, subset):
         """Return the numbers of the examples of a run."""
@@ -185,24 +183,23 @@ class Trainer:
         refuse((subset < 0) | (subset >= count), subset, f"subset must lie from 0 to {count - 1}")
         return subset
 
-    def _start(self, seed, learning_rate):
+    def _start(self, seed):
         """Give model and optimizer the state of new ones; make them at the first call."""
         if seed not in self._initial:
-            keras.utils.set_random_seed(seed)
+            # Not `keras.utils.set_random_seed`, which makes TensorFlow set up its kernels again.
+            random.seed(seed)
             fresh = self.make_model()
-            if self._step is None:
+            if self._epoch is None:
                 self._check(fresh)
                 self.model, self._optimizer = fresh, self._make_optimizer()
                 self._optimizer.build(fresh.trainable_variables)
                 self._start_state = [variable.numpy() for variable in self._optimizer.variables]
-                options = {"jit_compile": self._jit, "autograph": False}  # nothing to convert
-                self._step = tf.function(self._train_step, **options)
+                self._epoch = self._compiled_epoch()
             self._initial[seed] = [variable.numpy() for variable in fresh.variables]
         for variable, start in zip(self.model.variables, self._initial[seed], strict=True):
             variable.assign(start)
         for variable, start in zip(self._optimizer.variables, self._start_state, strict=True):
             variable.assign(start)
-        self._optimizer.learning_rate = learning_rate
 
     def _check(self, model):
         classes = int(tf.reduce_max(self._labels)) + 1
@@ -212,6 +209,26 @@ class Trainer:
                 f"make_model must return a model with at least {classes} scores for each image, "
                 f"got outputs of shape {shape}"
             )
+
+    def _compiled_epoch(self):
+        """Return a function of batches (steps, batch) and rates (steps,): losses, accuracies."""
+        compiled = partial(tf.function, autograph=False)  # nothing to convert
+        step = compiled(self._train_step, jit_compile=True) if self._jit else self._train_step
+
+        def step_at(batch_and_rate):
+            batch, self._optimizer.learning_rate = batch_and_rate
+            return step(batch)
+
+        @compiled
+        def epoch(batches, rates):
+            return tf.map_fn(
+                step_at,
+                (batches, rates),
+                parallel_iterations=1,  # a step starts from the weights that the last one left
+                fn_output_signature=(tf.float32, tf.float32),
+            )
+
+        return epoch
 
     def _train_step(self, batch):
         images, labels = tf.gather(self._images, batch), tf.gather(self._labels, batch)
