@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cvlab.networks.graph import walk
+from cvlab.networks.graph import layer_calls, walk
 
 
 def described(model):
@@ -132,18 +132,19 @@ def test_every_layer_of_resnet50_appears_once():
         assert node.shape == tuple(node.layer.output.shape)
 
 
-def test_models_without_a_graph_are_an_error():
+@pytest.mark.parametrize("read", [walk, layer_calls])
+def test_models_without_a_graph_are_an_error(read):
     class Subclass(keras.Model):
         def call(self, x):
             return x
 
     message = "model must be a functional or a Sequential Keras model .*, got "
     with pytest.raises(ValueError, match=message + "Subclass"):
-        walk(Subclass())
+        read(Subclass())
     with pytest.raises(ValueError, match=message + "Sequential"):
-        walk(keras.Sequential([layers.Conv2D(4, 3)]))
+        read(keras.Sequential([layers.Conv2D(4, 3)]))
     with pytest.raises(ValueError, match=message + "Conv2D"):
-        walk(layers.Conv2D(4, 3))
+        read(layers.Conv2D(4, 3))
 
 
 def test_shapes_are_inferred_for_other_inputs_and_nothing_is_added_to_the_model():

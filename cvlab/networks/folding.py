@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 from cvlab.folding import fold_into_next, fold_into_previous
-from cvlab.networks.graph import _calls, _has_graph, walk
+from cvlab.networks.graph import has_graph, layer_calls, walk
 
 # How the kernel of each layer is laid out; of a separable convolution, the pointwise kernel.
 KERNEL_KINDS = {
@@ -110,8 +110,8 @@ def _count_batch_norms(model):
 def _in_training(model, inside=False):
     """Return the ids of the models in `model` called with ``training=True``, or inside one."""
     found = set()
-    for call in _calls(model):
-        if _has_graph(call.operation):
+    for call in layer_calls(model):
+        if has_graph(call.operation):
             training = inside or bool(call.arguments.kwargs.get("training"))
             found |= {id(call.operation)} if training else set()
             found |= _in_training(call.operation, training)
@@ -134,7 +134,7 @@ def _fold(model, copies, in_training):
     def copy(layer):
         if id(layer) in removed:
             return None
-        if _has_graph(layer):
+        if has_graph(layer):
             return _fold(layer, copies, in_training)
         new = _made_anew(layer, id(layer) in before or id(layer) in after)
         if isinstance(layer, keras.Layer):  # arithmetic on tensors has no weights
@@ -175,7 +175,7 @@ def _cannot_be_copied(layer, error):
 
 def _foldable(graph):
     """Return the normalizations to fold into each layer, by its id: those before it, after it."""
-    calls = _calls(graph)
+    calls = layer_calls(graph)
     readers = Counter(id(tensor) for tensor in graph.outputs)
     for call in calls:
         given = call.arguments.args, call.arguments.kwargs

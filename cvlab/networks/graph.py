@@ -124,11 +124,7 @@ def walk(model: keras.Model) -> list[Node]:
     >>> [(node.name, node.sources, node.shape) for node in walk(model)][1:]
     [('block/conv', ('image',), (None, 6, 6, 4)), ('relu', ('block/conv',), (None, 6, 6, 4))]
     """
-    if not _has_graph(model):
-        raise ValueError(
-            "model must be a functional or a Sequential Keras model whose input shape is known, "
-            f"got {type(model).__name__}"
-        )
+    _require_graph(model)
     nodes = []
     for tensor in model.inputs:
         layer = tensor._keras_history.operation
@@ -138,33 +134,32 @@ def walk(model: keras.Model) -> list[Node]:
     return [replace(node, is_output=node.name in returned) for node in nodes]
 
 
-def _open(model, made, prefix, nodes, used):
-    """Append the calls inside `model` to `nodes`; return what made its outputs.
+def layer_calls(model: keras.Model) -> list[Any]:
+    """Return Keras's records of the calls in a model, sources first; models inside stay closed.
 
-    What made a tensor is the name of a node and the number of its output; `made` says so for the
-    inputs. `used` counts the calls of every layer so far.
+    Parameters
+    ----------
+    model : keras.Model
+        Its inputs and outputs mark where to look; it is only read.
+
+    Returns
+    -------
+    list
+        Of each call the layer (`operation`), its `arguments`, `input_tensors`, `output_tensors`.
+
+    Raises
+    ------
+    ValueError
+        If the model has no graph, see :func:`has_graph`.
+
+    Examples
+    --------
+    >>> image = keras.Input((8, 8, 3))
+    >>> model = keras.Model(image, keras.layers.ReLU(name="relu")(image))
+    >>> [call.operation.name for call in layer_calls(model)]
+    ['relu']
     """
-    made_by = {id(tensor): maker for tensor, maker in zip(model.inputs, made, strict=True)}
-    for call in _calls(model):
-        layer = call.operation
-        inputs = [made_by[id(tensor)] for tensor in call.input_tensors]
-        name = prefix + layer.name
-        used[name] += 1
-        if used[name] > 1:
-            name = f"{name}:{used[name]}"
-        if _has_graph(layer):
-            outputs = _open(layer, inputs, f"{name}/", nodes, used)
-        else:
-            sources = tuple(source for source, _ in inputs)
-            ports = tuple(port for _, port in inputs)
-            nodes.append(Node(name, layer, sources, call.output_tensors[0].shape, ports, call))
-            outputs = [(name, port) for port in range(len(call.output_tensors))]
-        made_by.update(zip(map(id, call.output_tensors), outputs, strict=True))
-    return [made_by[id(tensor)] for tensor in model.outputs]
-
-
-def _calls(model):
-    """Return the calls between the inputs and the outputs of `model`, sources first."""
+    _require_graph(model)
     given = {id(tensor) for tensor in model.inputs}
 
     def callers(tensors):
@@ -183,6 +178,57 @@ def _calls(model):
     return list(ordered.values())
 
 
-def _has_graph(layer):
-    """Tell whether `layer` is a model made of layers that were called one on another."""
+def has_graph(layer: Any) -> bool:
+    """Tell whether a layer is a model made of layers that were called one on another.
+
+    Parameters
+    ----------
+    layer : keras.layers.Layer or operation
+
+    Returns
+    -------
+    bool
+        False for layers, for subclasses of Model, and for Sequential models without input shape.
+
+    Examples
+    --------
+    >>> dense = keras.layers.Dense(2)
+    >>> has_graph(dense), has_graph(keras.Sequential([dense]))
+    (False, False)
+    >>> has_graph(keras.Sequential([keras.Input((3,)), dense]))
+    True
+    """
     return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
+
+
+def _open(model, made, prefix, nodes, used):
+    """Append the calls inside `model` to `nodes`; return what made its outputs.
+
+    What made a tensor is the name of a node and the number of its output; `made` says so for the
+    inputs. `used` counts the calls of every layer so far.
+    """
+    made_by = {id(tensor): maker for tensor, maker in zip(model.inputs, made, strict=True)}
+    for call in layer_calls(model):
+        layer = call.operation
+        inputs = [made_by[id(tensor)] for tensor in call.input_tensors]
+        name = prefix + layer.name
+        used[name] += 1
+        if used[name] > 1:
+            name = f"{name}:{used[name]}"
+        if has_graph(layer):
+            outputs = _open(layer, inputs, f"{name}/", nodes, used)
+        else:
+            sources = tuple(source for source, _ in inputs)
+            ports = tuple(port for _, port in inputs)
+            nodes.append(Node(name, layer, sources, call.output_tensors[0].shape, ports, call))
+            outputs = [(name, port) for port in range(len(call.output_tensors))]
+        made_by.update(zip(map(id, call.output_tensors), outputs, strict=True))
+    return [made_by[id(tensor)] for tensor in model.outputs]
+
+
+def _require_graph(model):
+    if not has_graph(model):
+        raise ValueError(
+            "model must be a functional or a Sequential Keras model whose input shape is known, "
+            f"got {type(model).__name__}"
+        )
