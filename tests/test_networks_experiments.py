@@ -40,48 +40,78 @@ def softmax(scores):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def regression(images, labels, learning_rate, steps, momentum):
-    """Softmax regression on all examples, from zero: the loss and the accuracy before each step."""
+def shuffled(epochs, batch_size, seed, count=40):
+    """Yield the numbers of the examples of each step, every epoch in an order of its own."""
+    rng = np.random.default_rng(seed)
+    for _ in range(epochs):
+        yield from rng.permutation(count).reshape(-1, batch_size)
+
+
+def regression(images, labels, learning_rates, batches, momentum):
+    """Softmax regression from zero: loss and accuracy before each step, the weights at the end."""
     weights, velocity = np.zeros((2, 3, 3))
     target, losses, hits = np.eye(3)[labels], [], []
-    for _ in range(steps):
-        shares = softmax(images @ weights)
-        losses.append(-np.log((shares * target).sum(axis=1)).mean())
-        hits.append((shares.argmax(axis=1) == labels).mean())
-        gradient = images.T @ (shares - target) / len(images)
-        velocity = momentum * velocity - learning_rate * gradient
+    for rate, batch in zip(learning_rates, batches, strict=True):
+        shares = softmax(images[batch] @ weights)
+        losses.append(-np.log((shares * target[batch]).sum(axis=1)).mean())
+        hits.append((shares.argmax(axis=1) == labels[batch]).mean())
+        gradient = images[batch].T @ (shares - target[batch]) / len(batch)
+        velocity = momentum * velocity - rate * gradient
         weights = weights + velocity
     return np.array(losses), np.array(hits), weights
 
 
-def test_full_batches_follow_softmax_regression():
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("batch_size", [8, 40])
+def test_runs_follow_softmax_regression(batch_size, jit):
     images, labels = examples()
     trainer = Trainer(
-        lambda: linear(use_bias=False, kernel_initializer="zeros"), images, labels, batch_size=40
+        lambda: linear(use_bias=False, kernel_initializer="zeros"),
+        *(images, labels),
+        batch_size=batch_size,
+        jit=jit,
     )
-    for rate in (0.5, 0.05):  # a second run starts afresh, with a learning rate of its own
-        history = trainer.run(seed=0, epochs=6, learning_rate=rate)
-        losses, hits, weights = regression(images, labels, rate, 6, momentum=0.9)
+    for seed, rate in enumerate((0.5, 0.05)):  # a second run starts afresh, with its own rate
+        history = trainer.run(seed=seed, epochs=6, learning_rate=rate)
+        rates = np.full(6 * 40 // batch_size, rate)
+        batches = shuffled(6, batch_size, seed)
+        losses, hits, weights = regression(images, labels, rates, batches, momentum=0.9)
+        assert history.loss.shape == (6, 40 // batch_size)
         np.testing.assert_allclose(history.loss.ravel(), losses, rtol=1e-5)
         np.testing.assert_allclose(history.accuracy.ravel(), hits, rtol=1e-6)
         np.testing.assert_allclose(trainer.model.get_weights()[0], weights, atol=1e-5)
 
 
-def test_a_schedule_gives_each_step_its_rate():
+@pytest.mark.parametrize("batch_size", [20, 40])
+def test_a_schedule_gives_each_step_its_rate(batch_size):
     images, labels = examples()
     trainer = Trainer(
         lambda: linear(use_bias=False, kernel_initializer="zeros"),
         *(images, labels),
-        batch_size=40,
+        batch_size=batch_size,
         optimizer=keras.optimizers.SGD,
     )
-    rates, weights, target = [0.0, 0.5, 0.5, 0.1, 0.0, 0.3], np.zeros((3, 3)), np.eye(3)[labels]
-    for rate in rates:
-        gradient = images.T @ (softmax(images @ weights) - target) / len(images)
-        weights = weights - rate * gradient
+    rates = [0.0, 0.5, 0.5, 0.1, 0.0, 0.3]
+    epochs = len(rates) * batch_size // 40
+    *_, weights = regression(images, labels, rates, shuffled(epochs, batch_size, 0), momentum=0)
     for _ in range(2):  # a second run starts at the first rate again
-        trainer.run(seed=0, epochs=6, learning_rate=rates.__getitem__)
+        trainer.run(seed=0, epochs=epochs, learning_rate=rates.__getitem__)
         np.testing.assert_allclose(trainer.model.get_weights()[0], weights, atol=1e-5)
+
+
+def test_all_runs_use_what_the_first_one_compiled():
+    class Counting(Trainer):
+        traced = 0
+
+        def _train_step(self, batch):
+            self.traced += 1
+            return super()._train_step(batch)
+
+    trainer = Counting(linear, *examples(), batch_size=4, steps=2)
+    for seed, kind in enumerate((int, np.int32, np.uint8)):
+        chosen = np.arange(8 + seed).astype(kind)
+        trainer.run(seed=seed, epochs=1 + seed, learning_rate=0.1 + seed, subset=chosen)
+    assert trainer.traced == 1
 
 
 def test_a_subset_is_all_that_a_run_sees():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cvlab.networks.graph import layer_calls, walk
+from cvlab.networks.graph import has_graph, layer_calls, walk
 
 
 def described(model):
@@ -174,3 +174,16 @@ def test_what_the_model_returns_is_marked():
     block = keras.Sequential([keras.Input((8, 8, 3)), layers.ReLU(name="d")], name="block")
     nested = keras.Model(image, block(image))
     assert [node.name for node in walk(nested) if node.is_output] == ["block/d"]
+
+
+def test_a_graph_is_known_by_the_inputs_of_a_model():
+    class Functional(keras.Model):
+        def __init__(self):
+            image = keras.Input((8, 8, 3))
+            super().__init__(image, layers.ReLU()(image))
+
+    late = keras.Sequential([layers.ReLU()])
+    assert has_graph(Functional())
+    assert not has_graph(late)
+    late(np.zeros((1, 8, 8, 3)))
+    assert has_graph(late)

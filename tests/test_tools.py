@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from cvlab.claims import MIME, claim
-from tools import claims, common, execute, matrix, release, stamp, timings
+from tools import claims, common, degradation_curves, execute, matrix, release, stamp, timings
 
 ROOT = common.ROOT
 FRONT = (
@@ -261,6 +261,11 @@ def test_release_has_no_solution_no_hidden_test_and_no_output(book, monkeypatch)
         "a",
         "b",
     ]
+
+
+def test_the_degradation_curves_are_trained_with_the_rates_that_their_file_names():
+    rates = [degradation_curves.learning_rate(epoch) for epoch in range(160)]
+    assert rates == [0.05] * 80 + [0.005] * 40 + [0.0005] * 40
 
 
 def test_a_title_is_the_first_heading():

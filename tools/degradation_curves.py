@@ -13,8 +13,6 @@ from __future__ import annotations
 import json
 from functools import partial
 
-import keras
-
 from cvlab.data import digits
 from cvlab.networks import small_resnet
 from cvlab.networks.experiments import Trainer
@@ -31,25 +29,23 @@ NETWORKS = {
 }
 
 
+def learning_rate(epoch: int) -> float:
+    """Return the learning rate of an epoch, counted from 0."""
+    return RATES[max(start for start in RATES if start <= epoch)]
+
+
 def curves(options: dict) -> dict[str, list[float]]:
     """Train one network; return its loss and accuracy, epoch by epoch."""
     data = digits()
-    optimizer = keras.optimizers.SGD(momentum=0.9)
-    epochs = iter(range(EPOCHS + 1))
-
-    def lower_the_rate(model):
-        rate = RATES.get(next(epochs))
-        if rate is not None:
-            optimizer.learning_rate = rate
-
     trainer = Trainer(
         partial(small_resnet, input_shape=(8, 8, 1), width=8, **options),
         data.train_images,
         data.train_labels,
-        optimizer=lambda: optimizer,
         jit=True,
     )
-    history = trainer.run(seed=SEED, epochs=EPOCHS, learning_rate=RATES[0], observe=lower_the_rate)
+    history = trainer.run(
+        seed=SEED, epochs=EPOCHS, learning_rate=lambda step: learning_rate(step // trainer.steps)
+    )
     means = {"loss": history.loss.mean(axis=1), "accuracy": history.accuracy.mean(axis=1)}
     return {name: [round(float(v), 5) for v in values] for name, values in means.items()}
 

@@ -2,7 +2,9 @@
 
 Images are (n, ...) and labels (n,), class numbers from 0; results are NumPy arrays.
 The network ends in scores (logits), one for each class; the loss is the mean cross-entropy.
-A run is fixed by its seed: the initial weights, the order of the examples, the dropped units.
+A run is fixed by its seed: the initial weights, the order of the examples, the dropped units. The
+    seed sets what Keras's layers and Python's `random` draw; not NumPy's global generator,
+    `tf.random`, or `keras.random` without a seed.
 Each epoch shuffles the examples and drops the last batch if it is not full.
 An epoch, a loop over its steps, is compiled once, when a :class:`Trainer` makes its first run; all
     later runs start from fresh weights and reuse it, which makes sweeps over seeds and learning
@@ -52,8 +54,7 @@ class Trainer:
     ----------
     make_model : callable
         Called without arguments it returns a new `keras.Model` with its weights, which maps
-        images to scores (batch, classes). It is called once for each seed, which fixes the
-        random numbers of Keras's layers and of Python's `random`, not those of `tf.random`.
+        images to scores (batch, classes). It is called once for each seed.
     images : array (n, ...)
     labels : array (n,)
         Integers.
@@ -135,7 +136,8 @@ class Trainer:
         seed : int
         epochs : int
         learning_rate : float or callable
-            Positive; or a schedule, a function of the steps taken so far.
+            Positive; or a schedule, a function of the steps taken so far. It is set before every
+            step: what `prepare` or `observe` do to an optimizer's rate has no effect.
         prepare : callable, optional
             ``prepare(model)`` may change the initial weights, before anything else happens.
         observe : callable, optional
@@ -181,12 +183,13 @@ class Trainer:
                 f"got {subset.dtype} of shape {subset.shape}"
             )
         refuse((subset < 0) | (subset >= count), subset, f"subset must lie from 0 to {count - 1}")
-        return subset
+        return subset.astype(np.int64)  # of one kind, so that nothing is compiled twice
 
     def _start(self, seed):
         """Give model and optimizer the state of new ones; make them at the first call."""
         if seed not in self._initial:
-            # Not `keras.utils.set_random_seed`, which makes TensorFlow set up its kernels again.
+            # Not `keras.utils.set_random_seed`: it empties TensorFlow's cache of kernels, and every
+            # compiled function is then set up again. Keras's layers take their seeds from `random`.
             random.seed(seed)
             fresh = self.make_model()
             if self._epoch is None:

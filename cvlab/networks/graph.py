@@ -188,7 +188,8 @@ def has_graph(layer: Any) -> bool:
     Returns
     -------
     bool
-        False for layers, for subclasses of Model, and for Sequential models without input shape.
+        False for layers, for models with a `call` of their own, and for Sequential models whose
+        input shape is not known yet.
 
     Examples
     --------
