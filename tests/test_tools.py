@@ -1,5 +1,6 @@
 """Each tool reproduces the committed files, and `--check` fails when one is stale."""
 
+import json
 import os
 import re
 import subprocess
@@ -266,6 +267,9 @@ def test_release_has_no_solution_no_hidden_test_and_no_output(book, monkeypatch)
 def test_the_degradation_curves_are_trained_with_the_rates_that_their_file_names():
     rates = [degradation_curves.learning_rate(epoch) for epoch in range(160)]
     assert rates == [0.05] * 80 + [0.005] * 40 + [0.0005] * 40
+    stored = json.loads(degradation_curves.TARGET.read_text(encoding="utf-8"))
+    assert stored["learning_rates"] == {"0": 0.05, "80": 0.005, "120": 0.0005}
+    assert {len(curves["loss"]) for curves in stored["networks"].values()} == {len(rates)}
 
 
 def test_a_title_is_the_first_heading():

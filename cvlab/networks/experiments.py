@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -116,7 +115,7 @@ class Trainer:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
         self._make_optimizer = optimizer or (lambda: keras.optimizers.SGD(momentum=0.9))
         self._jit = bool(jit)
-        self._epoch = None
+        self._run_epoch = None
         self._initial = {}
 
     def run(
@@ -168,7 +167,7 @@ class Trainer:
         for epoch_rates in tf.reshape(tf.constant(rates, tf.float32), (epochs, self.steps)):
             order = rng.permutation(examples)[: self.steps * self.batch_size]
             batches = tf.constant(order.reshape(self.steps, self.batch_size))
-            curves.append(self._epoch(batches, epoch_rates))
+            curves.append(self._run_epoch(batches, epoch_rates))
             if observe is not None:
                 observed.append(observe(self.model))
         return History(*(tf.stack(curve).numpy() for curve in zip(*curves, strict=True)), observed)
@@ -192,12 +191,12 @@ class Trainer:
             # compiled function is then set up again. Keras's layers take their seeds from `random`.
             random.seed(seed)
             fresh = self.make_model()
-            if self._epoch is None:
+            if self._run_epoch is None:
                 self._check(fresh)
                 self.model, self._optimizer = fresh, self._make_optimizer()
                 self._optimizer.build(fresh.trainable_variables)
                 self._start_state = [variable.numpy() for variable in self._optimizer.variables]
-                self._epoch = self._compiled_epoch()
+                self._run_epoch = self._compiled_epoch()
             self._initial[seed] = [variable.numpy() for variable in fresh.variables]
         for variable, start in zip(self.model.variables, self._initial[seed], strict=True):
             variable.assign(start)
@@ -215,14 +214,15 @@ class Trainer:
 
     def _compiled_epoch(self):
         """Return a function of batches (steps, batch) and rates (steps,): losses, accuracies."""
-        compiled = partial(tf.function, autograph=False)  # nothing to convert
-        step = compiled(self._train_step, jit_compile=True) if self._jit else self._train_step
+        step = self._train_step
+        if self._jit:
+            step = tf.function(step, jit_compile=True, autograph=False)
 
         def step_at(batch_and_rate):
             batch, self._optimizer.learning_rate = batch_and_rate
             return step(batch)
 
-        @compiled
+        @tf.function(autograph=False)  # nothing to convert
         def epoch(batches, rates):
             return tf.map_fn(
                 step_at,
