@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from cvlab.linear_head import LinearHead
-from cvlab.networks.fine_tuning import FineTuner
+from cvlab.networks.fine_tuning import FineTuner, _pointwise_products
 
 CLASSES, CHANNELS = 3, 4
 OPTIONS = {"steps": 3, "learning_rate": 0.01, "seed": 0}
@@ -92,6 +92,26 @@ def test_only_plain_pointwise_convolutions_are_written_as_products_and_only_in_t
     graph = tuner._step.get_concrete_function(images, labels).graph
     kinds = [operation.type for operation in graph.get_operations()]
     assert kinds.count("Conv2D") == 1  # that with a stride; Keras runs groups in a function
+    assert keras.layers.Conv2D.convolution_op is before
+
+
+def test_a_convolution_with_channels_first_is_none_of_those_products():
+    layer = layers.Conv2D(2, 1, data_format="channels_first")
+    layer.build((4, 6, 6, 6))
+
+    @tf.function(input_signature=[tf.TensorSpec((4, 6, 6, 6))])
+    def call(images):
+        with _pointwise_products():
+            return layer(images)
+
+    kinds = [operation.type for operation in call.get_concrete_function().graph.get_operations()]
+    assert "Conv2D" in kinds
+
+
+def test_an_error_while_the_step_is_traced_puts_the_convolution_back():
+    before = keras.layers.Conv2D.convolution_op
+    with pytest.raises(ZeroDivisionError), _pointwise_products():
+        1 / 0  # noqa: B018
     assert keras.layers.Conv2D.convolution_op is before
 
 

@@ -10,6 +10,7 @@ Derived in chapter 09-transfer-learning.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
@@ -21,6 +22,8 @@ import tensorflow as tf
 
 from cvlab._validate import float_array, integer
 from cvlab.linear_head import LinearHead
+
+_TRACING = threading.RLock()  # one thread at a time changes a class of Keras, and changes it back
 
 
 class FineTuner:
@@ -162,10 +165,9 @@ class FineTuner:
 def _pointwise_products() -> Iterator[None]:
     """Let 1 x 1 convolutions that are called within be one product of matrices for all images.
 
-    That is what they are. TensorFlow computes their gradient with respect to the input image by
-    image, though, which on a processor and for small maps takes two thirds of a step.
+    That is what they are. On a processor TensorFlow computes their gradient with respect to the
+    input image by image, though, which for small maps takes longer (``benchmarks/fine_tuning.py``).
     """
-    convolution = keras.layers.Conv2D.convolution_op
 
     def product(layer, inputs, kernel):
         pointwise = layer.kernel_size == layer.strides == (1, 1) and layer.groups == 1
@@ -173,5 +175,7 @@ def _pointwise_products() -> Iterator[None]:
             return keras.ops.matmul(inputs, kernel[0, 0])
         return convolution(layer, inputs, kernel)
 
-    with patch.object(keras.layers.Conv2D, "convolution_op", product):
-        yield
+    with _TRACING:
+        convolution = keras.layers.Conv2D.convolution_op
+        with patch.object(keras.layers.Conv2D, "convolution_op", product):
+            yield
