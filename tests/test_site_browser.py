@@ -18,7 +18,7 @@ from site_pages import ROOT, SITE, budget, chapters, compressed, documents, page
 
 WIDE, NARROW = 1280, 390
 CHAPTER = "chapters/02-convolution.html"
-KINDS = ("chapters/", "book/exercises/", "book/api/", "_modules/")
+SHARES = range(12)  # of the pages, one after the other to each: no browser waits long for another
 SILENT = "return document.querySelectorAll('mjx-container:not(:has(math))').length"
 FIGURES = {".png", ".jpg", ".jpeg", ".webp", ".svg", ".ico"}
 FOCUSED = "const e = document.activeElement; return "
@@ -70,17 +70,12 @@ def server():
 # Every page
 
 
-def of_kind(kind: str) -> list[str]:
-    """Return the pages of one kind; those of no kind for an empty one."""
-    if kind:
-        return [page for page in pages() if page.startswith(kind)]
-    return [page for page in pages() if not page.startswith(KINDS)]
-
-
-@pytest.mark.parametrize("kind", [*KINDS, ""])
-def test_pages_work_wide_and_narrow_light_and_dark(auditor, server, kind):
+@pytest.mark.parametrize("share", SHARES)
+def test_pages_work_wide_and_narrow_light_and_dark(auditor, server, share):
     problems = [
-        (page, *problem) for page in of_kind(kind) for problem in visit(auditor, server, page)
+        (page, *problem)
+        for page in pages()[share :: len(SHARES)]
+        for problem in visit(auditor, server, page)
     ]
     assert problems == []
 
@@ -113,9 +108,10 @@ def visit(browser, server: str, page: str):
         yield "bytes", size
 
 
-def test_slides_work_wide_and_narrow(auditor, server):
+@pytest.mark.parametrize("share", SHARES)
+def test_slides_work_wide_and_narrow(auditor, server, share):
     problems = []
-    for page in slides():
+    for page in slides()[share :: len(SHARES)]:
         for width in (WIDE, NARROW):
             auditor.open(server + page, width)
             asked, failed = auditor.traffic()
