@@ -1,0 +1,307 @@
+"""A block of a network as boxes and arrows, from left to right: what is called on what.
+
+Box      one layer with the normalizations and activations that nothing else reads: those after it,
+         or before it where they come first; 3×3/2 is a window with its stride
+Column   how many boxes the longest way from an input goes through
+Row      branches lie below each other; a shortcut keeps a row of its own up to where it joins
+Shape    of the box's output, (height, width, channels) without the batch, "?" where it is open
+Derived in chapter 08-architectures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import keras
+from keras import layers
+
+from cvlab.networks.graph import Node, walk
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FOLLOWERS = (
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.Activation,
+    layers.ReLU,
+    layers.Dropout,
+)
+_SIGNS = {"Add": "+", "Multiply": "×", "Concatenate": "concatenate", "InputLayer": "input"}
+_WINDOWED = {
+    "Conv2D": "conv",
+    "DepthwiseConv2D": "depthwise",
+    "SeparableConv2D": "separable",
+    "Conv2DTranspose": "transposed",
+    "MaxPooling2D": "max pool",
+    "AveragePooling2D": "mean pool",
+}
+
+
+HALF = 0.41  # of a box's width; columns are 1 apart
+
+
+class Box(NamedTuple):
+    """A layer and what follows it.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    lines : tuple of str
+        What the layer does, then what follows it.
+    shape : tuple
+        Of the output, without the batch; None where it is open.
+    sources : tuple of str
+        Names of the boxes that it reads.
+    column : int
+    row : float
+        Where it is drawn.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    sources: tuple[str, ...]
+    column: int
+    row: float
+
+
+def block_boxes(model: keras.Model) -> tuple[Box, ...]:
+    """Return the boxes of a model, sources first, with their places.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or Sequential; models inside it are opened. It is only read.
+
+    Returns
+    -------
+    tuple of Box
+
+    Raises
+    ------
+    ValueError
+        If the model has no graph of layers.
+
+    Examples
+    --------
+    >>> x = keras.Input((8, 8, 4), name="x")
+    >>> y = layers.ReLU()(layers.Conv2D(4, 3, padding="same", name="c")(x))
+    >>> for box in block_boxes(keras.Model(x, layers.Add(name="sum")([x, y]))):
+    ...     print(box.name, box.lines, box.sources, (box.column, box.row))
+    x ('input',) () (0, 0.0)
+    c ('conv 3×3', 'ReLU') ('x',) (1, 1.0)
+    sum ('+',) ('x', 'c') (2, 0.0)
+    """
+    nodes = walk(model)
+    groups = _grouped(nodes)
+    holder = {node.name: members[0].name for members in groups for node in members}
+    sources = {
+        members[0].name: tuple(dict.fromkeys(holder[source] for source in members[0].sources))
+        for members in groups
+    }
+    columns: dict[str, int] = {}
+    for name, read in sources.items():
+        columns[name] = 1 + max((columns[source] for source in read), default=-1)
+    rows, _ = _places(sources, columns)
+    return tuple(
+        Box(
+            members[0].name,
+            tuple(_described(members)),
+            members[-1].shape[1:],
+            sources[members[0].name],
+            columns[members[0].name],
+            rows[members[0].name],
+        )
+        for members in groups
+    )
+
+
+def plot_blocks(models: Mapping[str, keras.Model]) -> Figure:
+    r"""Draw blocks below each other, each from left to right.
+
+    In a box stand what the layer does and the shape of what it returns. A line without a box on it
+    is a shortcut.
+
+    Parameters
+    ----------
+    models : mapping of str to keras.Model
+        By title. For blocks of a few layers: a whole network gets too small to read.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        7 inches wide.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, or one has no graph of layers.
+
+    Examples
+    --------
+    >>> x = keras.Input((8, 8, 4))
+    >>> figure = plot_blocks({"one": keras.Model(x, layers.Conv2D(6, 3)(x))})
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['input\n8×8×4', 'conv 3×3\n6×6×6']
+    """
+    if not models:
+        raise ValueError("models must hold at least one model, got none")
+    drawings = {title: block_boxes(model) for title, model in models.items()}
+    columns = max(box.column for boxes in drawings.values() for box in boxes) + 1
+    heights = [1 + max(box.row for box in boxes) for boxes in drawings.values()]
+
+    from matplotlib.figure import Figure
+
+    from cvlab.plot.output import WIDTH, book_style
+
+    with book_style():
+        figure = Figure(
+            figsize=(WIDTH, sum(0.4 + 0.68 * height for height in heights)), layout="constrained"
+        )
+        grid = figure.add_gridspec(len(drawings), 1, height_ratios=[h + 0.4 for h in heights])
+        for k, (title, boxes) in enumerate(drawings.items()):
+            axes = figure.add_subplot(grid[k])
+            _draw(axes, boxes)
+            axes.set(xlim=(-0.5, max(columns, 5) - 0.5), ylim=(heights[k] - 0.5, -0.5))
+            axes.set_title(title, loc="left")
+            axes.axis("off")
+    return figure
+
+
+def _draw(axes, boxes: tuple[Box, ...]) -> None:
+    """Draw the boxes of one block, and the arrows between them."""
+    from matplotlib.patches import FancyArrowPatch, Rectangle
+
+    at = {box.name: box for box in boxes}
+    for (source, target), lane in _ways(boxes).items():
+        start, stop = at[source], at[target]
+        points = [(start.column + HALF, start.row)]
+        for column, row in lane:
+            points += [(column - HALF, row), (column + HALF, row)]
+        axes.plot(*zip(*points, strict=True), color="0.3", linewidth=1, solid_capstyle="round")
+        tip = stop.column - HALF, stop.row
+        arrow = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "0.3"}
+        axes.add_patch(FancyArrowPatch(points[-1], tip, shrinkA=0, shrinkB=0, **arrow))
+    for box in boxes:
+        corner = box.column - HALF, box.row - 0.38
+        paint = "#dbe9f6" if box.sources else "white"
+        axes.add_patch(Rectangle(corner, 2 * HALF, 0.76, facecolor=paint, edgecolor="0.3"))
+        size = "×".join("?" if side is None else str(side) for side in box.shape)
+        text = "\n".join([*box.lines, size])
+        axes.text(box.column, box.row, text, ha="center", va="center", color="black", fontsize=8)
+
+
+def _grouped(nodes: list[Node]) -> list[list[Node]]:
+    """Put normalizations and activations to the one layer before them, or else behind them.
+
+    They belong to the layer that they alone read; where others read it, too, to the layer that
+    alone reads them, as in a dense block.
+    """
+    readers = Counter(source for node in nodes for source in node.sources)
+    groups: dict[str, list[Node]] = {}  # by the name of the last member
+    for node in nodes:
+        source = node.sources[0] if len(node.sources) == 1 else None
+        before = groups.get(source, []) if readers[source] == 1 else []
+        waiting = before and all(isinstance(member.layer, _FOLLOWERS) for member in before)
+        follows = isinstance(node.layer, _FOLLOWERS) and before and before[0].sources
+        groups[node.name] = [*groups.pop(source), node] if follows or waiting else [node]
+    order = {node.name: k for k, node in enumerate(nodes)}
+    return sorted(groups.values(), key=lambda members: order[members[-1].name])
+
+
+def _places(sources: Mapping[str, tuple[str, ...]], columns: Mapping[str, int]):
+    """Return the row of each box, and those of the lanes by box and column.
+
+    A lane is where the output of a box passes the boxes of other columns on its way to a later one.
+    """
+    order = list(sources)
+    readers = Counter(source for read in sources.values() for source in read)
+    until = {
+        name: max((columns[t] for t in order if name in sources[t]), default=0) for name in order
+    }
+    rows: dict[str, float] = {}
+    lanes: dict[tuple[str, int], float] = {}
+    for column in range(1 + max(columns.values())):
+        before = column - 1
+        items = [
+            (lanes.get((name, before), rows[name]), False, name)
+            for name in rows
+            if until[name] > column
+        ]
+        for name in order:
+            if columns[name] == column:
+                read = {s: lanes.get((s, before), rows[s]) for s in sources[name]}
+                shortcuts = [read[s] for s in read if (s, before) in lanes and readers[s] > 1]
+                wanted = shortcuts or list(read.values()) or [0.0]
+                items.append((sum(wanted) / len(wanted), True, name))
+        free = 0.0
+        for wanted, is_box, name in sorted(items, key=lambda item: item[:2]):
+            row = max(wanted, free)
+            free = row + 1
+            if is_box:
+                rows[name] = row
+            else:
+                lanes[name, column] = row
+    first = [name for name in order if columns[name] == 0]
+    read_by = [rows[name] for name in order if columns[name] == 1]
+    if len(first) == 1 and (first[0], 1) not in lanes and read_by:
+        rows[first[0]] = (min(read_by) + max(read_by)) / 2  # before the middle of its branches
+    return rows, lanes
+
+
+def _ways(boxes: tuple[Box, ...]) -> dict[tuple[str, str], list[tuple[int, float]]]:
+    """Return for each arrow, by its two boxes, the columns and rows of the lanes it takes."""
+    columns = {box.name: box.column for box in boxes}
+    _, lanes = _places({box.name: box.sources for box in boxes}, columns)
+    return {
+        (source, box.name): [(c, lanes[source, c]) for c in range(columns[source] + 1, box.column)]
+        for box in boxes
+        for source in box.sources
+    }
+
+
+def _described(members: list[Node]) -> list[str]:
+    """Return the lines of a box: what comes before its layer, the layer, and what comes after."""
+    words = [_words(node.layer) for node in members]
+    main = next((k for k, n in enumerate(members) if not isinstance(n.layer, _FOLLOWERS)), 0)
+    parts = [words[:main], words[main : main + 1], words[main + 1 :]]
+    return [", ".join(part) for part in parts if part]
+
+
+def _words(layer) -> str:
+    """Return a few words for a layer: what it does, its window, its stride, its activation."""
+    if isinstance(layer, layers.Activation):
+        return _activation(layer)
+    return ", ".join(filter(None, [_operation(layer), _activation(layer)]))
+
+
+def _operation(layer) -> str:
+    """Return what a layer does, without its activation."""
+    kind = type(layer).__name__
+    if kind in _WINDOWED:
+        window = layer.kernel_size if hasattr(layer, "kernel_size") else layer.pool_size
+        text = f"{_WINDOWED[kind]} {window[0]}×{window[1]}"
+        if tuple(layer.strides) != (1, 1):
+            text += "/" + "×".join(str(step) for step in dict.fromkeys(layer.strides))
+        if tuple(getattr(layer, "dilation_rate", (1, 1))) != (1, 1):
+            text += f" dilated by {layer.dilation_rate[0]}"
+        groups = getattr(layer, "groups", 1)
+        return text + f", {groups} groups" * (groups > 1)
+    if isinstance(layer, layers.GlobalAveragePooling2D):
+        return "mean"
+    if isinstance(layer, layers.BatchNormalization | layers.LayerNormalization):
+        return "norm"
+    if isinstance(layer, layers.ReLU):
+        return "ReLU" if layer.max_value is None else f"ReLU{layer.max_value:g}"
+    return _SIGNS.get(kind, kind.lower())
+
+
+def _activation(layer) -> str:
+    """Return the name of a layer's activation, nothing for a linear one."""
+    function = getattr(layer, "activation", None)
+    name = getattr(function, "__name__", "")
+    return {"linear": "", "relu": "ReLU", "relu6": "ReLU6"}.get(name, name)
