@@ -73,6 +73,23 @@ def test_an_activation_that_two_layers_read_is_a_box_of_its_own():
     assert boxes["a"].column == boxes["b"].column == 2
 
 
+def test_what_the_model_returns_is_a_box_of_its_own():
+    x = keras.Input((8, 8, 3), name="x")
+    conv = layers.Conv2D(4, 3, name="conv")(x)
+    boxes = block_boxes(keras.Model(x, [conv, layers.ReLU(name="relu")(conv)]))
+    assert [(box.name, box.lines) for box in boxes[1:]] == [
+        ("conv", ("conv 3×3",)),
+        ("relu", ("ReLU",)),
+    ]
+
+
+def test_a_shortcut_passes_the_columns_between_in_its_row(inverted, inception):
+    assert [box.lane for box in block_boxes(inverted)] == [(0, 0, 0), (), (), (), ()]
+    assert {box.name: box.lane for box in block_boxes(inception) if box.lane} == {
+        "inception_1x1": (0,)
+    }
+
+
 def test_an_activation_at_the_end_and_one_behind_a_sum_are_kept():
     unit = block_boxes(model(lambda x: networks.residual_unit(x, 24)))
     assert unit[-1].lines == ("+", "ReLU")
@@ -160,3 +177,11 @@ def test_bad_input_is_explained():
         plot_blocks({})
     with pytest.raises(ValueError, match="model must be a functional or a Sequential Keras model"):
         block_boxes(keras.Sequential([layers.Dense(3)]))
+
+
+def test_only_what_passes_a_column_is_a_shortcut():
+    x = keras.Input((4, 4, 2), name="x")
+    a, b = (layers.Conv2D(2, 1, name=name)(x) for name in "ab")
+    outputs = [layers.Add(name="sum")([a, b]), layers.Conv2D(2, 1, name="c")(a)]
+    rows = {box.name: box.row for box in block_boxes(keras.Model(x, outputs))}
+    assert rows == {"x": 0.5, "a": 0, "b": 1, "c": 0, "sum": 1}

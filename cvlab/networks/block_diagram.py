@@ -38,20 +38,18 @@ _WINDOWED = {
     "MaxPooling2D": "max pool",
     "AveragePooling2D": "mean pool",
 }
-
-
-HALF = 0.41  # of a box's width; columns are 1 apart
+HALF_WIDTH, HALF_HEIGHT = 0.41, 0.38  # of a box; columns and rows are 1 apart
 
 
 class Box(NamedTuple):
-    """A layer and what follows it.
+    """A layer with the normalizations and activations that belong to it.
 
     Attributes
     ----------
     name : str
         Of the layer.
     lines : tuple of str
-        What the layer does, then what follows it.
+        What comes before the layer, what it does, what follows it.
     shape : tuple
         Of the output, without the batch; None where it is open.
     sources : tuple of str
@@ -59,6 +57,8 @@ class Box(NamedTuple):
     column : int
     row : float
         Where it is drawn.
+    lane : tuple of float
+        The rows in which its output passes the next columns, on its way to later ones.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Box(NamedTuple):
     sources: tuple[str, ...]
     column: int
     row: float
+    lane: tuple[float, ...]
 
 
 def block_boxes(model: keras.Model) -> tuple[Box, ...]:
@@ -106,18 +107,13 @@ def block_boxes(model: keras.Model) -> tuple[Box, ...]:
     columns: dict[str, int] = {}
     for name, read in sources.items():
         columns[name] = 1 + max((columns[source] for source in read), default=-1)
-    rows, _ = _places(sources, columns)
-    return tuple(
-        Box(
-            members[0].name,
-            tuple(_described(members)),
-            members[-1].shape[1:],
-            sources[members[0].name],
-            columns[members[0].name],
-            rows[members[0].name],
-        )
-        for members in groups
-    )
+    rows, lanes = _places(sources, columns)
+    boxes = []
+    for members in groups:
+        name, shape = members[0].name, members[-1].shape[1:]
+        place = columns[name], rows[name], tuple(lanes[name])
+        boxes.append(Box(name, tuple(_described(members)), shape, sources[name], *place))
+    return tuple(boxes)
 
 
 def plot_blocks(models: Mapping[str, keras.Model]) -> Figure:
@@ -177,19 +173,22 @@ def _draw(axes, boxes: tuple[Box, ...]) -> None:
     from matplotlib.patches import FancyArrowPatch, Rectangle
 
     at = {box.name: box for box in boxes}
-    for (source, target), lane in _ways(boxes).items():
-        start, stop = at[source], at[target]
-        points = [(start.column + HALF, start.row)]
-        for column, row in lane:
-            points += [(column - HALF, row), (column + HALF, row)]
-        axes.plot(*zip(*points, strict=True), color="0.3", linewidth=1, solid_capstyle="round")
-        tip = stop.column - HALF, stop.row
-        arrow = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "0.3"}
-        axes.add_patch(FancyArrowPatch(points[-1], tip, shrinkA=0, shrinkB=0, **arrow))
+    arrow = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "0.3", "shrinkA": 0, "shrinkB": 0}
     for box in boxes:
-        corner = box.column - HALF, box.row - 0.38
+        for source in map(at.get, box.sources):
+            passed = range(source.column + 1, box.column)
+            points = [(source.column + HALF_WIDTH, source.row)]
+            for column, row in zip(passed, source.lane, strict=False):  # others may read it later
+                points += [(column - HALF_WIDTH, row), (column + HALF_WIDTH, row)]
+            line = {"color": "0.3", "linewidth": 1, "solid_capstyle": "round"}
+            axes.plot(*zip(*points, strict=True), **line)
+            tip = box.column - HALF_WIDTH, box.row
+            axes.add_patch(FancyArrowPatch(points[-1], tip, **arrow))
+    for box in boxes:
+        corner = box.column - HALF_WIDTH, box.row - HALF_HEIGHT
         paint = "#dbe9f6" if box.sources else "white"
-        axes.add_patch(Rectangle(corner, 2 * HALF, 0.76, facecolor=paint, edgecolor="0.3"))
+        sides = 2 * HALF_WIDTH, 2 * HALF_HEIGHT
+        axes.add_patch(Rectangle(corner, *sides, facecolor=paint, edgecolor="0.3"))
         size = "×".join("?" if side is None else str(side) for side in box.shape)
         text = "\n".join([*box.lines, size])
         axes.text(box.column, box.row, text, ha="center", va="center", color="black", fontsize=8)
@@ -202,6 +201,7 @@ def _grouped(nodes: list[Node]) -> list[list[Node]]:
     alone reads them, as in a dense block.
     """
     readers = Counter(source for node in nodes for source in node.sources)
+    readers.update(node.name for node in nodes if node.is_output)  # by whoever uses the model
     groups: dict[str, list[Node]] = {}  # by the name of the last member
     for node in nodes:
         source = node.sources[0] if len(node.sources) == 1 else None
@@ -214,9 +214,10 @@ def _grouped(nodes: list[Node]) -> list[list[Node]]:
 
 
 def _places(sources: Mapping[str, tuple[str, ...]], columns: Mapping[str, int]):
-    """Return the row of each box, and those of the lanes by box and column.
+    """Return the row of each box, and the rows of its lane, by name.
 
-    A lane is where the output of a box passes the boxes of other columns on its way to a later one.
+    A lane is where the output of a box passes the boxes of the next columns on its way to later
+    ones.
     """
     order = list(sources)
     readers = Counter(source for read in sources.values() for source in read)
@@ -224,19 +225,15 @@ def _places(sources: Mapping[str, tuple[str, ...]], columns: Mapping[str, int]):
         name: max((columns[t] for t in order if name in sources[t]), default=0) for name in order
     }
     rows: dict[str, float] = {}
-    lanes: dict[tuple[str, int], float] = {}
+    lanes: dict[str, list[float]] = {name: [] for name in order}
     for column in range(1 + max(columns.values())):
-        before = column - 1
-        items = [
-            (lanes.get((name, before), rows[name]), False, name)
-            for name in rows
-            if until[name] > column
-        ]
+        now = {name: lanes[name][-1] if lanes[name] else row for name, row in rows.items()}
+        items = [(now[name], False, name) for name in now if until[name] > column]
         for name in order:
             if columns[name] == column:
-                read = {s: lanes.get((s, before), rows[s]) for s in sources[name]}
-                shortcuts = [read[s] for s in read if (s, before) in lanes and readers[s] > 1]
-                wanted = shortcuts or list(read.values()) or [0.0]
+                read = sources[name]
+                shortcuts = [now[s] for s in read if columns[s] < column - 1 and readers[s] > 1]
+                wanted = shortcuts or [now[source] for source in read] or [0.0]
                 items.append((sum(wanted) / len(wanted), True, name))
         free = 0.0
         for wanted, is_box, name in sorted(items, key=lambda item: item[:2]):
@@ -245,23 +242,12 @@ def _places(sources: Mapping[str, tuple[str, ...]], columns: Mapping[str, int]):
             if is_box:
                 rows[name] = row
             else:
-                lanes[name, column] = row
+                lanes[name].append(row)
     first = [name for name in order if columns[name] == 0]
     read_by = [rows[name] for name in order if columns[name] == 1]
-    if len(first) == 1 and (first[0], 1) not in lanes and read_by:
+    if len(first) == 1 and not lanes[first[0]] and read_by:
         rows[first[0]] = (min(read_by) + max(read_by)) / 2  # before the middle of its branches
     return rows, lanes
-
-
-def _ways(boxes: tuple[Box, ...]) -> dict[tuple[str, str], list[tuple[int, float]]]:
-    """Return for each arrow, by its two boxes, the columns and rows of the lanes it takes."""
-    columns = {box.name: box.column for box in boxes}
-    _, lanes = _places({box.name: box.sources for box in boxes}, columns)
-    return {
-        (source, box.name): [(c, lanes[source, c]) for c in range(columns[source] + 1, box.column)]
-        for box in boxes
-        for source in box.sources
-    }
 
 
 def _described(members: list[Node]) -> list[str]:
