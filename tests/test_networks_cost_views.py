@@ -1,24 +1,20 @@
-"""Cost reports as text, table and picture; latency."""
+"""Cost reports as text, table and picture."""
 
-import itertools
 import sys
-import types
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from cvlab.networks import cost_views
 from cvlab.networks.cost_report import cost_report
 from cvlab.networks.cost_views import (
     format_report,
-    measure_latency,
     plot_report,
     report_columns,
     report_frame,
-    zero_weights,
 )
+from cvlab.networks.latency import Latency
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +31,11 @@ def report():
 
 def test_text(report):
     lines = format_report(report).splitlines()
-    assert lines[2] == "conv    Conv2D                  18x16x8         368  103,680  0.018    3x5"
+    assert (
+        lines[2]
+        == "conv    Conv2D                  18x16x8         368      368  103,680  0.018    3x5"
+    )
+    assert lines[3].split()[:5] == ["norm", "BatchNormalization", "18x16x8", "32", "16"]
     assert lines[1].endswith("0.010")  # the image has no receptive field
     assert lines[-3:] == [
         "net: 490 parameters, 474 of them trained",
@@ -47,6 +47,16 @@ def test_text(report):
     assert shorter[-3:] == lines[-3:]
     with pytest.raises(ValueError, match=r"largest must be an integer >= 1, got 0"):
         format_report(report, largest=0)
+
+
+def test_text_and_picture_and_frame_show_a_latency_that_was_measured(report):
+    timed = report._replace(latency=Latency(0.0123, 0.0119, 0.0134))
+    text = "12.3 ms (median; 11.9 to 13.4)"
+    assert format_report(timed).splitlines()[-1] == f"latency of the batch, measured: {text}"
+    assert "latency" not in format_report(report)
+    assert plot_report(timed).get_suptitle() == f"latency {text}"
+    assert plot_report(report).get_suptitle() == ""
+    assert report_frame(timed).attrs["latency"] == timed.latency
 
 
 def test_text_says_why_there_are_no_receptive_fields():
@@ -63,13 +73,25 @@ def test_columns(report):
     assert sum(columns["output_bytes"]) == report.training_bytes
 
 
-def test_a_frame_needs_pandas(report, monkeypatch):
-    class Frame(dict):
-        def set_index(self, name):
-            return name, self
+def test_a_frame_sorts_and_filters_and_holds_the_totals_in_its_attributes(report):
+    frame = report_frame(report)
+    assert list(frame.index) == ["image", "conv", "norm", "mean", "scores"]
+    assert frame.to_dict("list") == {k: v for k, v in report_columns(report).items() if k != "name"}
+    numbers = ["parameters", "trained", "untrained", "macs", "flops", "output_bytes"]
+    assert {frame[name].dtype.kind for name in numbers} == {"i"}
+    assert frame.sort_values("macs").index[-1] == "conv"
+    assert frame[frame["untrained"] > 0].index.tolist() == ["norm"]
+    assert frame.attrs == {
+        "name": "net",
+        "batch": 2,
+        "dtype": "float32",
+        "inference_bytes": report.inference_bytes,
+        "training_bytes": report.training_bytes,
+        "latency": None,
+    }
 
-    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=Frame))
-    assert report_frame(report) == ("name", report_columns(report))
+
+def test_a_frame_needs_pandas(report, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"report_frame needs pandas"):
         report_frame(report)
@@ -105,44 +127,3 @@ def test_a_label_at_an_edge_of_the_picture_stays_within():
     report = cost_report(keras.Sequential([keras.Input((9, 9, 1)), *steps, last]))
     axes = plot_report(report).axes[2]
     assert (axes.texts[0].get_text(), axes.texts[0].get_ha()) == ("the_largest_of_all", "right")
-
-
-def test_latency_is_that_of_the_rounds_alone(monkeypatch):
-    clock = itertools.accumulate([0, 5, 0, 1, 0, 3])  # three rounds of 5, 1 and 3 seconds
-    monkeypatch.setattr(cost_views.time, "perf_counter", lambda: next(clock))
-    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3)])
-    sizes = []
-    monkeypatch.setattr(model, "predict_on_batch", lambda images: sizes.append(images.shape))
-    latency = measure_latency(model, (8, 9), batch=2, rounds=3)
-    assert latency == (3, 1, 5)
-    assert sizes == [(2, 8, 9, 3)] * 4
-
-
-def test_latency_of_several_inputs_and_bad_arguments():
-    a, b = keras.Input((4, 4, 3)), keras.Input((4, 4, 3))
-    model = keras.Model([a, b], layers.Add()([a, b]))
-    assert measure_latency(model, rounds=1).median > 0
-    with pytest.raises(ValueError, match=r"rounds must be an integer >= 1, got 0"):
-        measure_latency(model, rounds=0)
-    with pytest.raises(ValueError, match=r"batch must be an integer >= 1, got -1"):
-        measure_latency(model, batch=-1)
-    anything = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3, name="conv")])
-    with pytest.raises(ValueError, match=r"got \(2, 2\): 'conv' of class Conv2D gets \(2, 2, 3\)"):
-        measure_latency(anything, (2, 2))
-
-
-def test_models_that_are_only_counted_need_no_random_numbers():
-    def build():
-        start = {"kernel_initializer": keras.initializers.TruncatedNormal(seed=0)}
-        return keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.Dense(2, **start)])
-
-    with zero_weights():
-        zero = build()
-    assert not any(np.any(weight) for weight in zero.get_weights())
-    assert all(np.any(layer.kernel) for layer in build().layers)  # put back
-    assert cost_report(zero).layers[1:] == tuple(
-        row._replace(name=old.name)
-        for row, old in zip(
-            cost_report(build()).layers[1:], cost_report(zero).layers[1:], strict=True
-        )
-    )

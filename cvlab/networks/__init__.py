@@ -4,20 +4,13 @@ from cvlab.networks.blocks import inverted_residual, separable_conv, squeeze_exc
 from cvlab.networks.classic_networks import alexnet, lenet5
 from cvlab.networks.compact_networks import mini_xception, mobilenet_v2, se_resnet
 from cvlab.networks.cost_report import CostReport, LayerReport, cost_report
-from cvlab.networks.cost_views import (
-    Latency,
-    format_report,
-    measure_latency,
-    plot_report,
-    report_columns,
-    report_frame,
-    zero_weights,
-)
+from cvlab.networks.cost_views import format_report, plot_report, report_columns, report_frame
 from cvlab.networks.dense_networks import dense_block, densenet, transition
 from cvlab.networks.efficientnet_lite0 import efficientnet_lite0, preprocess_input
 from cvlab.networks.folding import fold_batch_norms
 from cvlab.networks.imagenet import crop_and_resize, decode_predictions, imagenet_classes
 from cvlab.networks.inception import InceptionWidths, googlenet, inception_module
+from cvlab.networks.latency import Latency, measure_latency, zero_weights
 from cvlab.networks.local_response import LocalResponseNormalization
 from cvlab.networks.residual_units import residual_unit, shortcut_path
 from cvlab.networks.resnet import resnet, small_resnet

@@ -14,18 +14,19 @@ without Keras are in :mod:`cvlab.cost`. Derived in chapter 08-architectures.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from cvlab._validate import integer, integers
+from cvlab._validate import integer
 from cvlab.cost import activation_bytes
-from cvlab.networks.graph import Node, Shape, walk
+from cvlab.networks.graph import Node, walk
+from cvlab.networks.latency import Latency, measure_latency
+from cvlab.networks.layer_macs import MacsRule, node_macs
 from cvlab.networks.receptive_field import model_receptive_fields
-
-MacsRule = Callable[[keras.layers.Layer, Shape, Shape], int]
+from cvlab.networks.shapes import input_shapes, node_shapes
 
 
 class LayerReport(NamedTuple):
@@ -79,6 +80,8 @@ class CostReport(NamedTuple):
     dtype : str
     no_field_because : str
         Why there are no receptive fields, or empty.
+    latency : Latency or None
+        Measured seconds for the whole batch, in float32.
     """
 
     name: str
@@ -88,6 +91,7 @@ class CostReport(NamedTuple):
     batch: int
     dtype: str
     no_field_because: str
+    latency: Latency | None = None
 
     @property
     def parameters(self) -> int:
@@ -123,8 +127,9 @@ def cost_report(
     dtype: str | np.dtype = "float32",
     macs: Mapping[str, MacsRule] | None = None,
     pointwise: Collection[str] = (),
+    rounds: int = 0,
 ) -> CostReport:
-    """Count what a model costs; nothing is run.
+    """Count what a model costs, and measure its latency if asked to.
 
     Parameters
     ----------
@@ -141,6 +146,9 @@ def cost_report(
         shape and its output shape, batch included, that returns the MACs.
     pointwise : collection of str
         As in :func:`cvlab.networks.receptive_field.model_receptive_fields`.
+    rounds : int
+        Measurements of the latency, see :func:`cvlab.networks.latency.measure_latency`; by default
+        none: nothing is run.
 
     Returns
     -------
@@ -169,10 +177,10 @@ def cost_report(
     """
     integer(batch, "batch", minimum=1)
     value_bytes = activation_bytes((1,), batch, dtype)
-    rules = {**_MACS, **_checked_rules(macs)}
+    integer(rounds, "rounds", minimum=0)
     nodes = walk(model)
     shapes = node_shapes(nodes, input_shapes(model, input_size))
-    counts = [_macs(node, shapes, rules) for node in nodes]
+    counts = [node_macs(node, shapes, macs) for node in nodes]
     stored = {node.name: sum(map(math.prod, shapes[node.name])) for node in nodes}
     fields, reason = _fields(model, input_size, pointwise)
     counted: set[int] = set()
@@ -193,77 +201,9 @@ def cost_report(
         )
     peak = _peak(nodes, stored) * value_bytes
     total = sum(row.output_bytes for row in rows)
-    return CostReport(model.name, tuple(rows), peak, total, batch, np.dtype(dtype).name, reason)
-
-
-def input_shapes(
-    model: keras.Model, input_size: tuple[int, int] | None = None
-) -> list[tuple[int, ...]]:
-    """Return the shapes of a model's inputs for one image, the batch left out.
-
-    Parameters
-    ----------
-    model : keras.Model
-    input_size : (int, int), optional
-        Height and width in place of those of the model.
-
-    Raises
-    ------
-    ValueError
-        If neither tells.
-
-    Examples
-    --------
-    >>> input_shapes(keras.Sequential([keras.Input((None, None, 3)), keras.layers.ReLU()]), (8, 9))
-    [(8, 9, 3)]
-    """
-    if not getattr(model, "inputs", None):
-        raise ValueError(
-            "model must be a functional or a Sequential Keras model whose input shape is known, "
-            f"got {type(model).__name__}"
-        )
-    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    if input_size is not None:
-        size = integers(input_size, "input_size", 1)
-        shapes = [(*size, shape[2]) if len(shape) == 3 else shape for shape in shapes]
-    for shape in shapes:
-        if None in shape:
-            raise ValueError(
-                f"input_size must be given where the model leaves it open, got the input {shape}"
-            )
-    return shapes
-
-
-def node_shapes(nodes: list[Node], inputs) -> dict[str, list[Shape]]:
-    """Return the shapes of all outputs of every node for one image, without the batch.
-
-    Raises
-    ------
-    ValueError
-        If a layer cannot take what comes to it.
-    """
-    given = iter(inputs)
-    shapes: dict[str, tuple[Shape, ...]] = {}
-    for node in nodes:
-        try:
-            shapes[node.name] = node.infer(shapes) if node.sources else ((1, *next(given)),)
-        except ValueError as error:
-            came = [
-                shapes[name][port][1:] for name, port in zip(node.sources, node.ports, strict=True)
-            ]
-            raise ValueError(
-                f"input_size must leave every layer an input that it can take, got {inputs[0][:2]}:"
-                f" {node.name!r} of class {type(node.layer).__name__} gets {came[0]}"
-            ) from error
-    return {name: [shape[1:] for shape in outputs] for name, outputs in shapes.items()}
-
-
-def _checked_rules(macs) -> Mapping[str, MacsRule]:
-    """Return the rules that were given, by the name of a class."""
-    macs = {} if macs is None else macs
-    if not isinstance(macs, Mapping) or not all(map(callable, macs.values())):
-        raise ValueError(f"macs must hold a function for the name of each class, got {macs!r}")
-    return macs
+    latency = measure_latency(model, input_size, batch=batch, rounds=rounds) if rounds else None
+    dtype = np.dtype(dtype).name
+    return CostReport(model.name, tuple(rows), peak, total, batch, dtype, reason, latency)
 
 
 def _parameters(layer, counted: set[int]) -> tuple[int, int]:
@@ -294,71 +234,3 @@ def _fields(model, size, pointwise):
     except ValueError as error:
         return {}, str(error)
     return {field.name: field.size for field in fields}, ""
-
-
-def _macs(node: Node, shapes, rules: Mapping[str, MacsRule]) -> int:
-    """Return the multiply-adds of one call."""
-    if not node.sources:
-        return 0
-    layer, source = node.layer, shapes[node.sources[0]][node.ports[0]]
-    for ancestor in type(layer).__mro__:
-        if ancestor.__name__ in rules:
-            return rules[ancestor.__name__](layer, (1, *source), (1, *shapes[node.name][0]))
-    weights = getattr(layer, "weights", ())
-    if type(layer).__name__ in _PRODUCTS or any(len(weight.shape) > 1 for weight in weights):
-        raise ValueError(
-            f"model has a layer whose multiply-adds are not known, {node.name!r} of class "
-            f"{type(layer).__name__}; give a rule for the class in `macs`"
-        )
-    return 0
-
-
-def _places(layer, shape: Shape) -> int:
-    """Return the number of places of a map."""
-    channel_axis = 1 if layer.data_format == "channels_first" else -1
-    return math.prod(shape) // shape[channel_axis]
-
-
-def _convolution(layer, source, shape):
-    """Use every weight at every place of the output."""
-    return math.prod(layer.kernel.shape) * _places(layer, shape)
-
-
-def _transposed(layer, source, shape):
-    """Use every weight at every place of the input."""
-    return math.prod(layer.kernel.shape) * _places(layer, source)
-
-
-def _separable(layer, source, shape):
-    """Use the weights of both steps at every place of the output."""
-    kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
-    return sum(math.prod(kernel.shape) for kernel in kernels) * _places(layer, shape)
-
-
-def _dense(layer, source, shape):
-    """Use every weight once, or once at every place of a map."""
-    if source[-1] != layer.kernel.shape[0]:
-        raise ValueError(
-            f"input_size must give the dense layer {layer.name!r} its {layer.kernel.shape[0]} "
-            f"inputs, got {source[-1]}: the model takes images of one size only"
-        )
-    return math.prod(layer.kernel.shape) * math.prod(shape[:-1])
-
-
-def _nothing(layer, source, shape):
-    """Scale or shift values one by one."""
-    return 0
-
-
-_MACS: dict[str, MacsRule] = {
-    **{f"{kind}{n}D": _convolution for kind in ("Conv", "DepthwiseConv") for n in (1, 2, 3)},
-    **{f"SeparableConv{n}D": _separable for n in (1, 2)},
-    **{f"Conv{n}DTranspose": _transposed for n in (1, 2, 3)},
-    "Dense": _dense,
-    **dict.fromkeys(("PReLU", "Normalization", "LayerNormalization"), _nothing),
-}
-# Without weights, or with hidden ones, but not free of multiply-adds.
-_PRODUCTS = (
-    *("Lambda", "Dot", "Attention", "AdditiveAttention", "Matmul", "Einsum", "Tensordot", "Inner"),
-    *("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "DotProductAttention"),
-)

@@ -1,10 +1,11 @@
-"""A cost report as text, as the columns of a table, and as a picture; and measured latency.
+"""A cost report as text, as the columns of a table, and as a picture.
 
 Text     exact counts with commas; bytes in MB of 10**6 bytes; a blank where nothing is defined
 Columns  one entry for each call of a layer, the inputs of the model first
 Picture  one bar for each call, in the order of the rows, and the largest of each kind named;
          where others are equally large, the first, and how many more there are
-Latency  wall-clock seconds for one batch on the machine that runs this, compiled, inference mode
+Latency  of the whole model, where the report has one: below the text, in the attributes of the data
+         frame, above the picture
 
 The numbers and their conventions are those of :mod:`cvlab.networks.cost_report`.
 Derived in chapter 08-architectures.
@@ -12,29 +13,15 @@ Derived in chapter 08-architectures.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
-from unittest.mock import patch
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from cvlab._validate import integer
-from cvlab.networks.cost_report import CostReport, LayerReport, input_shapes, node_shapes
-from cvlab.networks.graph import walk
+from cvlab.networks.cost_report import CostReport, LayerReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-class Latency(NamedTuple):
-    """Seconds for one batch: over the rounds the median, the fastest and the slowest."""
-
-    median: float
-    fastest: float
-    slowest: float
 
 
 def format_report(report: CostReport, largest: int | None = None) -> str:
@@ -53,19 +40,20 @@ def format_report(report: CostReport, largest: int | None = None) -> str:
 
     Examples
     --------
+    >>> import keras
     >>> from cvlab.networks.cost_report import cost_report
     >>> conv = keras.layers.Conv2D(8, 5, name="conv")
     >>> model = keras.Sequential([keras.Input((32, 32, 3), name="image"), conv], name="small")
     >>> print(format_report(cost_report(model)))
-    layer  class       output     parameters     MACs     MB  field
-    image  InputLayer  32x32x3             0        0  0.012
-    conv   Conv2D      28x28x8           608  470,400  0.025      5
+    layer  class       output     parameters  trained     MACs     MB  field
+    image  InputLayer  32x32x3             0        0        0  0.012
+    conv   Conv2D      28x28x8           608      608  470,400  0.025      5
     <BLANKLINE>
     small: 608 parameters, 608 of them trained
     470,400 MACs for one image, 940,800 FLOPs
     activations, float32, batch of 1: 0.037 MB to run, 0.037 MB to train
     """
-    rows = [["layer", "class", "output", "parameters", "MACs", "MB", "field"]]
+    rows = [["layer", "class", "output", "parameters", "trained", "MACs", "MB", "field"]]
     for layer in _most_expensive(report.layers, largest):
         rows.append(
             [
@@ -73,6 +61,7 @@ def format_report(report: CostReport, largest: int | None = None) -> str:
                 layer.kind,
                 "x".join(map(str, layer.output_shape)),
                 f"{layer.parameters:,}",
+                f"{layer.trained:,}",
                 f"{layer.macs:,}",
                 f"{layer.output_bytes / 1e6:,.3f}",
                 _field(layer.receptive_field),
@@ -92,6 +81,8 @@ def format_report(report: CostReport, largest: int | None = None) -> str:
         f"{report.inference_bytes / 1e6:,.3f} MB to run, "
         f"{report.training_bytes / 1e6:,.3f} MB to train",
     ]
+    if report.latency is not None:
+        lines.append(f"latency of the batch, measured: {_milliseconds(report.latency)}")
     if report.no_field_because:
         lines.append(f"no receptive fields: {report.no_field_because}")
     return "\n".join(lines)
@@ -112,6 +103,7 @@ def report_columns(report: CostReport) -> dict[str, list]:
 
     Examples
     --------
+    >>> import keras
     >>> from cvlab.networks.cost_report import cost_report
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     >>> columns = report_columns(cost_report(model))
@@ -129,6 +121,12 @@ def report_frame(report: CostReport) -> Any:
     ----------
     report : CostReport
 
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns of :func:`report_columns`; its ``attrs`` hold what belongs to the whole
+        model: ``name, batch, dtype, inference_bytes, training_bytes, latency``.
+
     Raises
     ------
     ImportError
@@ -140,7 +138,10 @@ def report_frame(report: CostReport) -> Any:
         raise ImportError(
             "report_frame needs pandas, which is not installed; report_columns does without"
         ) from error
-    return pandas.DataFrame(report_columns(report)).set_index("name")
+    frame = pandas.DataFrame(report_columns(report)).set_index("name")
+    whole = ("name", "batch", "dtype", "inference_bytes", "training_bytes", "latency")
+    frame.attrs = {name: getattr(report, name) for name in whole}
+    return frame
 
 
 def plot_report(report: CostReport) -> Figure:
@@ -158,6 +159,7 @@ def plot_report(report: CostReport) -> Figure:
 
     Examples
     --------
+    >>> import keras
     >>> from cvlab.networks.cost_report import cost_report
     >>> model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 5, name="conv")])
     >>> figure = plot_report(cost_report(model))
@@ -197,88 +199,11 @@ def plot_report(report: CostReport) -> Figure:
                 ha=edge,
             )
         all_axes[-1].set_xlabel("layer, from input to output")
+        if report.latency is not None:
+            figure.suptitle(f"latency {_milliseconds(report.latency)}")
         if len(places) <= 25:
             all_axes[-1].set_xticks(places, names, rotation=90)
     return figure
-
-
-def measure_latency(
-    model: keras.Model,
-    input_size: tuple[int, int] | None = None,
-    *,
-    batch: int = 1,
-    rounds: int = 10,
-    rng: np.random.Generator | None = None,
-) -> Latency:
-    """Run a model on noise and measure how long a batch takes on this machine.
-
-    Parameters
-    ----------
-    model : keras.Model
-    input_size : (int, int), optional
-        Height and width of the image; those of the model if not given.
-    batch : int
-    rounds : int
-        Measurements, after one that compiles and is not counted.
-    rng : numpy.random.Generator, optional
-        Of the noise, uniform in [0, 1).
-
-    Returns
-    -------
-    Latency
-
-    Raises
-    ------
-    ValueError
-        If a number is not positive, the model leaves its input size open, or a layer cannot take
-        images of this size.
-
-    Examples
-    --------
-    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
-    >>> latency = measure_latency(model, rounds=3)
-    >>> 0 < latency.fastest <= latency.median <= latency.slowest
-    True
-    """
-    integer(batch, "batch", minimum=1)
-    integer(rounds, "rounds", minimum=1)
-    shapes = input_shapes(model, input_size)
-    if input_size is not None:
-        node_shapes(walk(model), shapes)  # says which layer cannot take images of this size
-    rng = np.random.default_rng(0) if rng is None else rng
-    images = [rng.random((batch, *shape), dtype=np.float32) for shape in shapes]
-    images = images if len(images) > 1 else images[0]
-    model.predict_on_batch(images)
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        model.predict_on_batch(images)
-        seconds.append(time.perf_counter() - start)
-    return Latency(float(np.median(seconds)), min(seconds), max(seconds))
-
-
-@contextmanager
-def zero_weights() -> Iterator[None]:
-    """Let models that are built within start with zeros in place of random numbers.
-
-    What a model costs does not depend on the values of its weights, and drawing tens of millions of
-    random numbers takes seconds. Such a model can be counted and timed; it cannot be trained.
-
-    Examples
-    --------
-    >>> with zero_weights():
-    ...     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
-    >>> float(keras.ops.max(model.layers[0].kernel))
-    0.0
-    """
-
-    def zeros(self, shape, dtype=None, **options):
-        return keras.ops.zeros(shape, dtype or keras.config.floatx())
-
-    with ExitStack() as stack:
-        for drawn in (keras.initializers.VarianceScaling, keras.initializers.TruncatedNormal):
-            stack.enter_context(patch.object(drawn, "__call__", zeros))
-        yield
 
 
 def _most_expensive(layers, largest):
@@ -301,3 +226,9 @@ def _field(size) -> str:
     if size is None:
         return ""
     return f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
+
+
+def _milliseconds(latency) -> str:
+    """Return a latency as text."""
+    median, fastest, slowest = (f"{1000 * seconds:,.1f}" for seconds in latency)
+    return f"{median} ms (median; {fastest} to {slowest})"
