@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import site_browser
+from needs import missing
 from pypdf import PdfReader
 from selenium.webdriver.common.keys import Keys
 from site_pages import ROOT, SITE, budget, chapters, compressed, documents, pages, slides, soup
@@ -38,11 +39,6 @@ pytestmark = pytest.mark.skipif(
     not SITE.is_dir() and "CI" not in os.environ,
     reason=f"the site is not built: run `make book` (looked in {SITE})",
 )
-
-
-def missing(what: str) -> None:
-    """Skip a test for lack of a tool, but never where everything is checked."""
-    (pytest.fail if "CI" in os.environ else pytest.skip)(what)
 
 
 @pytest.fixture(scope="module")
