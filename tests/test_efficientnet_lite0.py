@@ -148,6 +148,28 @@ def test_any_size_from_32_on(size, cells):
     assert model.output_shape == (None, *cells, 1280)
 
 
+def test_on_a_tensor_of_ones_own(network, inputs):
+    """The model starts where the tensor does; layers before it keep their weights."""
+    image = keras.Input((96, 80, 3))
+    same = keras.layers.Dense(3, kernel_initializer="identity", name="first")(image)
+    model = efficientnet_lite0(include_top=False, input_tensor=same, pooling="avg")
+    assert model.input_shape == (None, 96, 80, 3)
+    assert model.inputs[0] is image
+    x = inputs[:2, :96, :80]
+    alone = efficientnet_lite0(include_top=False, pooling="avg")
+    np.testing.assert_allclose(model(x), alone(x), atol=1e-5)
+
+
+def test_weights_from_a_file(tmp_path):
+    options = {"classes": 4, "input_shape": (32, 32, 1)}
+    trained = efficientnet_lite0(weights=None, **options)
+    trained.save_weights(tmp_path / "four.weights.h5")
+    for path in (tmp_path / "four.weights.h5", str(tmp_path / "four.weights.h5")):
+        loaded = efficientnet_lite0(weights=path, **options)
+        for ours, theirs in zip(loaded.get_weights(), trained.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 def test_without_top_the_size_is_open():
     model = efficientnet_lite0(weights=None, include_top=False)
     assert model.output_shape == (None, None, None, 1280)
@@ -205,6 +227,47 @@ def test_the_tool_names_and_turns_what_pytorch_calls_otherwise():
     assert tool.keras_layout("stem_conv/kernel", kernel)[4, 6, 2, 1] == kernel[1, 2, 4, 6]
     assert (
         tool.keras_layout("block1a_dwconv/kernel", kernel[:, :1])[4, 6, 1, 0] == kernel[1, 0, 4, 6]
+    )
+
+
+def test_the_tool_converts_every_tensor_of_a_state(network):
+    """PyTorch's names and layouts, written out here; the values count up."""
+    norm = ("weight", "bias", "running_mean", "running_var")
+    blocks = [layer.name[:-7] for layer in network.layers if layer.name.endswith("_dwconv")]
+    convs = {"_conv_stem": "stem_conv", "_conv_head": "top_conv"}
+    norms = {"_bn0": "stem_bn", "_bn1": "top_bn"}
+    for i, block in enumerate(blocks):
+        parts = [("expand_conv", "_bn0", "expand_bn")] if i else []  # the first has no expansion
+        parts += [("depthwise_conv", "_bn1", "bn"), ("project_conv", "_bn2", "project_bn")]
+        for conv, bn, name in parts:
+            convs[f"_blocks.{i}._{conv}"] = f"{block}_{conv.replace('depthwise_conv', 'dwconv')}"
+            norms[f"_blocks.{i}.{bn}"] = f"{block}_{name}"
+    arrays = {}
+    for theirs, ours in convs.items():
+        rows, columns, inputs, outputs = network.get_layer(ours).kernel.shape
+        shape = (inputs, 1) if "dwconv" in ours else (outputs, inputs)
+        arrays[f"{theirs}.weight"] = (*shape, rows, columns)
+    for theirs, ours in norms.items():
+        size = network.get_layer(ours).gamma.shape
+        arrays |= {f"{theirs}.{kind}": size for kind in norm} | {f"{theirs}.num_batches_tracked": 1}
+    arrays |= {"_fc.weight": (1000, 1280), "_fc.bias": (1000,)}
+    state = {
+        name: tf.constant(np.arange(np.prod(shape), dtype=np.float32).reshape(shape) % 1009)
+        for name, shape in arrays.items()
+    }
+    converted = tool.convert(state)
+    with np.load(WEIGHTS / "efficientnet_lite0.npz") as stored:
+        assert {n: (a.shape, a.dtype) for n, a in converted.items()} == {
+            name: (stored[name].shape, stored[name].dtype) for name in stored
+        }
+    kernel = state["_blocks.3._depthwise_conv.weight"].numpy()
+    picture = np.random.default_rng(0).normal(size=(1, len(kernel), *kernel.shape[2:]))
+    turned = converted["block3a_dwconv/kernel"].astype(float)
+    ours = tf.nn.depthwise_conv2d(picture.transpose(0, 2, 3, 1), turned, [1] * 4, "VALID")
+    np.testing.assert_allclose(ours[0, 0, 0], np.einsum("crs,crs->c", kernel[:, 0], picture[0]))
+    np.testing.assert_array_equal(
+        converted["block3a_expand_conv/kernel"][0, 0],
+        state["_blocks.3._expand_conv.weight"].numpy()[:, :, 0, 0].T,
     )
 
 
@@ -268,7 +331,14 @@ def test_black_pictures_are_pictures():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weights": "noisy"}, "weights must be \"imagenet\" or None, got 'noisy'"),
+        ({"weights": "noisy"}, 'weights must be "imagenet", a file of weights, or None, got \'n'),
+        ({"weights": 3}, "weights must be .* got 3"),
+        ({"input_tensor": np.zeros((1, 64, 64, 3))}, "input_tensor must be a tensor of Keras"),
+        ({"input_tensor": keras.Input((64, 64, 1))}, "channels must be 3 with the ImageNet"),
+        (
+            {"input_tensor": keras.Input((64, 64, 3)), "input_shape": (32, 32, 3)},
+            r"input_shape must be that of input_tensor, \(64, 64, 3\), or left out",
+        ),
         ({"classes": 10}, "classes must be 1000 .* got 10: take include_top=False"),
         ({"weights": None, "classes": 0}, "classes must be an integer >= 1, got 0"),
         ({"pooling": "avg"}, "pooling must be None when include_top=True"),

@@ -10,6 +10,8 @@ Derived in chapter 08-architectures; used in 09-transfer-learning to 11-grad-cam
 from __future__ import annotations
 
 from importlib.resources import files
+from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -47,8 +49,9 @@ STAGES = (
 
 
 def efficientnet_lite0(
-    weights: str | None = "imagenet",
+    weights: str | PathLike | None = "imagenet",
     include_top: bool = True,
+    input_tensor: keras.KerasTensor | None = None,
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int = CLASSES,
     pooling: str | None = None,
@@ -62,13 +65,17 @@ def efficientnet_lite0(
 
     Parameters
     ----------
-    weights : {"imagenet", None}
-        None leaves the weights at their random start (`keras.utils.set_random_seed`).
+    weights : "imagenet", path or None
+        A file that `save_weights` wrote for a network with the same arguments. None leaves the
+        weights at their random start (`keras.utils.set_random_seed`).
     include_top : bool
         Whether to end with global average pooling, dropout of 0.2 and the classifier.
+    input_tensor : keras.KerasTensor, optional
+        What to build on, such as the output of layers that augment; in place of `input_shape`. The
+        model then starts at the inputs from which it was made.
     input_shape : (height, width, channels), optional
         Height and width are at least 32, or None for any. By default (224, 224, 3) with the top
-        and (None, None, 3) without. The weights ask for 3 channels.
+        and (None, None, 3) without. The ImageNet weights ask for 3 channels.
     classes : int
         Outputs of the classifier: 1000 with the ImageNet weights. Unused without the top.
     pooling : {None, "avg", "max"}
@@ -107,9 +114,11 @@ def efficientnet_lite0(
     >>> decode_predictions(model.predict(x, verbose=0), top=1)
     [[('n11939491', 'daisy', 0...)]]
     """
+    if input_tensor is not None:
+        input_shape = _shape_of(input_tensor, input_shape)
     shape = _check(weights, include_top, input_shape, classes, pooling, classifier_activation)
-    inputs = keras.Input(shape)
-    x = _normalize(_conv(32, 3, "stem_conv", stride=2)(inputs), "stem_")
+    image = keras.Input(shape) if input_tensor is None else input_tensor
+    x = _normalize(_conv(32, 3, "stem_conv", stride=2)(image), "stem_")
     for number, stage in enumerate(STAGES, start=1):
         for block in range(stage.blocks):
             stride = stage.stride if block == 0 else 1
@@ -122,9 +131,12 @@ def efficientnet_lite0(
     if include_top:
         x = layers.Dropout(0.2, name="top_dropout")(x)
         x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    model = keras.Model(inputs, x, name=name)
+    sources = keras.utils.get_source_inputs(image)
+    model = keras.Model(sources if len(sources) > 1 else sources[0], x, name=name)
     if weights == "imagenet":
         _load_imagenet(model)
+    elif weights is not None:
+        model.load_weights(weights)
     return model
 
 
@@ -196,13 +208,31 @@ def _load_imagenet(model: keras.Model) -> None:
     with np.load(WEIGHTS) as stored:
         for layer in model.layers:
             for weight in layer.weights:
-                weight.assign(stored[f"{layer.name}/{weight.name}"].astype(np.float32))
+                name = f"{layer.name}/{weight.name}"
+                if name in stored:  # all but those of layers before `input_tensor`
+                    weight.assign(stored[name].astype(np.float32))
+
+
+def _shape_of(tensor, input_shape) -> tuple:
+    """Return the shape of the tensor to build on, without the batch."""
+    if not isinstance(tensor, keras.KerasTensor):
+        raise ValueError(
+            f"input_tensor must be a tensor of Keras, such as keras.Input, got {type(tensor)}"
+        )
+    if input_shape is not None and tuple(input_shape) != tuple(tensor.shape[1:]):
+        raise ValueError(
+            f"input_shape must be that of input_tensor, {tuple(tensor.shape[1:])}, or left out, "
+            f"got {input_shape!r}"
+        )
+    return tuple(tensor.shape[1:])
 
 
 def _check(weights, include_top, input_shape, classes, pooling, activation) -> tuple:
     """Raise for what the network cannot be; return the input shape."""
-    if weights not in ("imagenet", None):
-        raise ValueError(f'weights must be "imagenet" or None, got {weights!r}')
+    is_path = isinstance(weights, (str, PathLike)) and weights != "imagenet"
+    if weights not in ("imagenet", None) and not (is_path and Path(weights).is_file()):
+        raise ValueError(f'weights must be "imagenet", a file of weights, or None, got {weights!r}')
+    weights = None if is_path else weights  # a file may hold any network of this kind
     if pooling not in (None, "avg", "max"):
         raise ValueError(f'pooling must be None, "avg" or "max", got {pooling!r}')
     if include_top and pooling is not None:
