@@ -191,7 +191,7 @@ def _draw(axes, boxes: tuple[Box, ...]) -> None:
         axes.add_patch(Rectangle(corner, *sides, facecolor=paint, edgecolor="0.3"))
         size = "×".join("?" if side is None else str(side) for side in box.shape)
         text = "\n".join([*box.lines, size])
-        axes.text(box.column, box.row, text, ha="center", va="center", color="black", fontsize=8)
+        axes.text(box.column, box.row, text, ha="center", va="center", color="black", fontsize=9)
 
 
 def _grouped(nodes: list[Node]) -> list[list[Node]]:
