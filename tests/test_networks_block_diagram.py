@@ -5,6 +5,7 @@ import itertools
 import keras
 import pytest
 from keras import layers
+from matplotlib.patches import Rectangle
 
 from cvlab import networks
 from cvlab.networks.block_diagram import block_boxes, plot_blocks
@@ -165,6 +166,23 @@ def test_the_drawing_has_a_box_for_each_layer_and_an_arrow_for_each_source(incep
         assert len(axes.texts) == len(boxes)
         assert len(axes.lines) == sum(len(box.sources) for box in boxes)
     assert figure.axes[1].texts[1].get_text() == "conv 1×1\nnorm, ReLU6\n32×32×144"
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_what_a_box_says_stays_within_it(count, inverted):
+    x = first = keras.Input((128, 128, 64))
+    x = layers.Conv2D(4, 1, activation="relu")(layers.ReLU()(layers.BatchNormalization()(x)))
+    x = layers.BatchNormalization()(x)
+    for _ in range(count):
+        x = layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
+    figure = plot_blocks({"chain": keras.Model(first, x), "inverted residual": inverted})
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+        for box, text in zip(boxes, axes.texts, strict=True):
+            frame, letters = box.get_window_extent(), text.get_window_extent()
+            assert frame.x0 < letters.x0 < letters.x1 < frame.x1, text
+            assert frame.y0 < letters.y0 < letters.y1 < frame.y1, text
 
 
 def test_open_sizes_are_question_marks():

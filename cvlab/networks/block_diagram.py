@@ -147,8 +147,12 @@ def plot_blocks(models: Mapping[str, keras.Model]) -> Figure:
     if not models:
         raise ValueError("models must hold at least one model, got none")
     drawings = {title: block_boxes(model) for title, model in models.items()}
-    columns = max(box.column for boxes in drawings.values() for box in boxes) + 1
+    columns = max(5, *(box.column + 1 for boxes in drawings.values() for box in boxes))
     heights = [1 + max(box.row for box in boxes) for boxes in drawings.values()]
+
+    said = [_said(box) for boxes in drawings.values() for box in boxes]
+    longest = max(len(line) for lines in said for line in lines)
+    points = min(9, 650 / (columns * longest), 30 / max(map(len, said)))  # to stay in the boxes
 
     from matplotlib.figure import Figure
 
@@ -161,15 +165,15 @@ def plot_blocks(models: Mapping[str, keras.Model]) -> Figure:
         grid = figure.add_gridspec(len(drawings), 1, height_ratios=[h + 0.4 for h in heights])
         for k, (title, boxes) in enumerate(drawings.items()):
             axes = figure.add_subplot(grid[k])
-            _draw(axes, boxes)
-            axes.set(xlim=(-0.5, max(columns, 5) - 0.5), ylim=(heights[k] - 0.5, -0.5))
+            _draw(axes, boxes, points)
+            axes.set(xlim=(-0.5, columns - 0.5), ylim=(heights[k] - 0.5, -0.5))
             axes.set_title(title, loc="left")
             axes.axis("off")
     return figure
 
 
-def _draw(axes, boxes: tuple[Box, ...]) -> None:
-    """Draw the boxes of one block, and the arrows between them."""
+def _draw(axes, boxes: tuple[Box, ...], points: float) -> None:
+    """Draw the boxes of one block with letters of so many points, and the arrows between them."""
     from matplotlib.patches import FancyArrowPatch, Rectangle
 
     at = {box.name: box for box in boxes}
@@ -177,21 +181,26 @@ def _draw(axes, boxes: tuple[Box, ...]) -> None:
     for box in boxes:
         for source in map(at.get, box.sources):
             passed = range(source.column + 1, box.column)
-            points = [(source.column + HALF_WIDTH, source.row)]
+            corners = [(source.column + HALF_WIDTH, source.row)]
             for column, row in zip(passed, source.lane, strict=False):  # others may read it later
-                points += [(column - HALF_WIDTH, row), (column + HALF_WIDTH, row)]
+                corners += [(column - HALF_WIDTH, row), (column + HALF_WIDTH, row)]
             line = {"color": "0.3", "linewidth": 1, "solid_capstyle": "round"}
-            axes.plot(*zip(*points, strict=True), **line)
+            axes.plot(*zip(*corners, strict=True), **line)
             tip = box.column - HALF_WIDTH, box.row
-            axes.add_patch(FancyArrowPatch(points[-1], tip, **arrow))
+            axes.add_patch(FancyArrowPatch(corners[-1], tip, **arrow))
     for box in boxes:
-        corner = box.column - HALF_WIDTH, box.row - HALF_HEIGHT
+        first = box.column - HALF_WIDTH, box.row - HALF_HEIGHT
         paint = "#dbe9f6" if box.sources else "white"
         sides = 2 * HALF_WIDTH, 2 * HALF_HEIGHT
-        axes.add_patch(Rectangle(corner, *sides, facecolor=paint, edgecolor="0.3"))
-        size = "×".join("?" if side is None else str(side) for side in box.shape)
-        text = "\n".join([*box.lines, size])
-        axes.text(box.column, box.row, text, ha="center", va="center", color="black", fontsize=9)
+        axes.add_patch(Rectangle(first, *sides, facecolor=paint, edgecolor="0.3"))
+        text = "\n".join(_said(box))
+        options = {"ha": "center", "va": "center", "color": "black", "fontsize": points}
+        axes.text(box.column, box.row, text, **options)
+
+
+def _said(box: Box) -> list[str]:
+    """Return the lines of a box, the shape below them."""
+    return [*box.lines, "×".join("?" if side is None else str(side) for side in box.shape)]
 
 
 def _grouped(nodes: list[Node]) -> list[list[Node]]:
