@@ -1,0 +1,53 @@
+"""The stored curves of long fine-tuning, and the networks of the tool that makes them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tools import long_fine_tuning as tool
+
+STORED = json.loads(tool.TARGET.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("run", STORED, ids=lambda run: f"{run['way']} {run['rate']}")
+def test_curves_count_patches_and_pictures(run):
+    shape = tool.DRAWS, run["epochs"] + 1
+    for name, whole in zip(tool.MEASURED, (270, 270, 90), strict=True):
+        curves = np.array(run[name])
+        assert curves.shape == shape
+        counts = curves * whole
+        np.testing.assert_allclose(counts, counts.round(), atol=whole * 5.1e-5)  # four decimals
+        assert ((curves >= 0) & (curves <= 1)).all()
+
+
+def test_all_ways_are_stored_and_start_where_they_should():
+    assert [{key: run[key] for key in ("way", "rate", "epochs")} for run in STORED] == tool.WAYS
+    frozen, moving = ([run for run in STORED if run["way"] == way] for way in ("frozen", "moving"))
+    starts = [[curve[0] for curve in run["accuracy"]] for run in frozen + moving]
+    assert starts == [starts[0]] * 6
+    assert min(starts[0]) > 0.7  # the fitted head
+    for run in frozen + moving:
+        assert {curve[0] for curve in run["agreement"]} == {1}
+    for run in frozen:  # the statistics of a batch are never used
+        assert run["accuracy"] == run["with test statistics"]
+    assert all(curve[0] < 0.3 for curve in STORED[-1]["accuracy"])
+
+
+@pytest.mark.parametrize(("train_norms", "trained"), [(False, 3_340_521), (True, 3_382_537)])
+def test_normalizations_are_trained_only_where_they_should(train_norms, trained):
+    """3,382,537: all but the moving statistics, 4,694,024 - 42,016, with 9 classes for 1,000."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(9, 48, 48, 3)).astype(np.float32)
+    model = tool.pretrained(images, np.arange(9), train_norms)
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == trained
+    np.testing.assert_array_equal(model.predict(images, verbose=0).argmax(axis=1), np.arange(9))
+
+
+def test_the_old_names_are_kept_by_the_network_itself_and_lost_by_a_random_one():
+    pictures = tool.pictures()
+    assert pictures.shape == (90, 224, 224, 3)
+    np.testing.assert_array_equal(pictures[45:, :, ::-1], pictures[:45])
+    agreement = tool.agreement_with_the_old_names()
+    assert agreement(tool.network_and_head("imagenet").layers[0]) == 1
+    assert agreement(tool.network_and_head(None).layers[0]) < 0.3
