@@ -336,6 +336,11 @@ def test_black_pictures_are_pictures():
         ({"input_tensor": np.zeros((1, 64, 64, 3))}, "input_tensor must be a tensor of Keras"),
         ({"input_tensor": keras.Input((64, 64, 1))}, "channels must be 3 with the ImageNet"),
         (
+            {"input_tensor": keras.Input((64, 3))},
+            r"input_tensor must be .* the shape \(None, 64, 3",
+        ),
+        ({"input_tensor": keras.Input((64, 64, 3)), "input_shape": 5}, "left out, got 5"),
+        (
             {"input_tensor": keras.Input((64, 64, 3)), "input_shape": (32, 32, 3)},
             r"input_shape must be that of input_tensor, \(64, 64, 3\), or left out",
         ),

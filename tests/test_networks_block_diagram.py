@@ -175,7 +175,8 @@ def test_what_a_box_says_stays_within_it(count, inverted):
     x = layers.BatchNormalization()(x)
     for _ in range(count):
         x = layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
-    figure = plot_blocks({"chain": keras.Model(first, x), "inverted residual": inverted})
+    wide = model(layers.Conv2D(1024, 1), (1024, 1024, 1024))
+    figure = plot_blocks({"chain": keras.Model(first, x), "residual": inverted, "wide": wide})
     figure.draw_without_rendering()
     for axes in figure.axes:
         boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]

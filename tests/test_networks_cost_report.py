@@ -220,7 +220,9 @@ def test_the_model_is_only_read():
 
 def test_what_cannot_be_counted_is_refused():
     anything = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3)])
-    with pytest.raises(ValueError, match=r"input_size must be given .* got the input \(None, None"):
+    with pytest.raises(
+        ValueError, match=r"input_size must be given.* got None and the input \(None, None"
+    ):
         cost_report(anything)
     with pytest.raises(ValueError, match=r"input_size must be one integer or 2 of them"):
         cost_report(anything, (1, 2, 3))
@@ -242,3 +244,18 @@ def test_what_cannot_be_counted_is_refused():
         cost_report(keras.Sequential([layers.Dense(3)]))
     with pytest.raises(ValueError, match=r"functional or a Sequential Keras model"):
         input_shapes(keras.Sequential([layers.Dense(3)]))
+
+
+def test_a_size_is_for_images_with_the_channels_last():
+    first = keras.Input((3, 32, 32))
+    conv = layers.Conv2D(4, 3, data_format="channels_first")
+    model = keras.Model(first, conv(first))
+    assert cost_report(model).macs == 30 * 30 * 27 * 4
+    with pytest.raises(ValueError, match=r"input_size sets the first two axes .*\(3, 32, 32\)"):
+        cost_report(model, (64, 64))
+    vector = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(ValueError, match=r"other inputs: \[\(4,\)\]"):
+        cost_report(vector, (64, 64))
+    video = keras.Sequential([keras.Input((None, 8, 8, 3)), layers.Conv3D(4, 3)])
+    with pytest.raises(ValueError, match=r"got None and the input \(None, 8, 8, 3\)"):
+        cost_report(video)

@@ -3,7 +3,6 @@
 import itertools
 
 import keras
-import numpy as np
 import pytest
 from keras import layers
 
@@ -37,20 +36,17 @@ def test_latency_of_several_inputs_and_bad_arguments():
 
 
 def test_models_that_are_only_counted_need_no_random_numbers():
-    def build():
-        start = {"kernel_initializer": keras.initializers.TruncatedNormal(seed=0)}
-        return keras.Sequential([keras.Input((3,)), layers.Dense(4), layers.Dense(2, **start)])
+    drawn = ["glorot_uniform", "he_normal", "lecun_uniform", "truncated_normal", "random_normal"]
+    drawn += ["random_uniform", "orthogonal"]
+    steps = [layers.Dense(4, kernel_initializer=name) for name in drawn]
+
+    def weights():
+        model = keras.models.clone_model(keras.Sequential([keras.Input((4,)), *steps]))
+        return [layer.kernel.numpy() for layer in model.layers]
 
     with zero_weights():
-        zero = build()
-    assert not any(np.any(weight) for weight in zero.get_weights())
-    assert all(np.any(layer.kernel) for layer in build().layers)  # put back
-    assert cost_report(zero).layers[1:] == tuple(
-        row._replace(name=old.name)
-        for row, old in zip(
-            cost_report(build()).layers[1:], cost_report(zero).layers[1:], strict=True
-        )
-    )
+        assert not any(kernel.any() for kernel in weights())
+    assert all(kernel.any() for kernel in weights())  # put back
 
 
 def test_a_report_measures_only_if_it_is_asked_to(monkeypatch):

@@ -152,7 +152,7 @@ def plot_blocks(models: Mapping[str, keras.Model]) -> Figure:
 
     said = [_said(box) for boxes in drawings.values() for box in boxes]
     longest = max(len(line) for lines in said for line in lines)
-    points = min(9, 650 / (columns * longest), 30 / max(map(len, said)))  # to stay in the boxes
+    points = min(9, 590 / (columns * longest), 30 / max(map(len, said)))  # to stay in the boxes
 
     from matplotlib.figure import Figure
 

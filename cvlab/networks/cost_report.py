@@ -1,8 +1,9 @@
 """What a Keras model costs, layer by layer: parameters, multiply-adds, activation memory.
 
-MACs are the products of a weight and a value in convolutions and dense layers, those with the zeros
-    of the padding too. Biases, normalization, activations, pooling and additions count 0, as in
-    most published tables. FLOPs are 2 MACs. Many papers write FLOPs and mean MACs.
+MACs are the products of a weight and a value in convolutions, dense and recurrent layers, those
+    with the zeros of the padding too, and of two values in attention. Biases, normalization,
+    activations, pooling and additions count 0, as in most published tables. FLOPs are 2 MACs. Many
+    papers write FLOPs and mean MACs.
 Shared weights count once as parameters, and at each call as MACs and as memory.
 Memory: each call makes one array and nothing is overwritten, in bytes; 1 MB = 10**6 bytes. Running
     keeps an array until its last reader has run, training keeps all; weights, gradients and the
@@ -134,7 +135,8 @@ def cost_report(
     Parameters
     ----------
     model : keras.Model
-        Sequential or functional, models inside it included. It is only read.
+        Sequential or functional, models inside it included. It is only read, and run if `rounds`
+        says so.
     input_size : (int, int), optional
         Height and width of the image; those of the model if not given.
     batch : int

@@ -134,7 +134,7 @@ def report_frame(report: CostReport) -> Any:
     """
     try:
         import pandas
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ImportError(
             "report_frame needs pandas, which is not installed; report_columns does without"
         ) from error

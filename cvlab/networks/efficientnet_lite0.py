@@ -134,7 +134,7 @@ def efficientnet_lite0(
     sources = keras.utils.get_source_inputs(image)
     model = keras.Model(sources if len(sources) > 1 else sources[0], x, name=name)
     if weights == "imagenet":
-        _load_imagenet(model)
+        _load_imagenet(model if input_tensor is None else keras.Model(image, x))
     elif weights is not None:
         model.load_weights(weights)
     return model
@@ -208,9 +208,7 @@ def _load_imagenet(model: keras.Model) -> None:
     with np.load(WEIGHTS) as stored:
         for layer in model.layers:
             for weight in layer.weights:
-                name = f"{layer.name}/{weight.name}"
-                if name in stored:  # all but those of layers before `input_tensor`
-                    weight.assign(stored[name].astype(np.float32))
+                weight.assign(stored[f"{layer.name}/{weight.name}"].astype(np.float32))
 
 
 def _shape_of(tensor, input_shape) -> tuple:
@@ -219,12 +217,16 @@ def _shape_of(tensor, input_shape) -> tuple:
         raise ValueError(
             f"input_tensor must be a tensor of Keras, such as keras.Input, got {type(tensor)}"
         )
-    if input_shape is not None and tuple(input_shape) != tuple(tensor.shape[1:]):
+    shape = tuple(tensor.shape[1:])
+    if len(shape) != 3:
         raise ValueError(
-            f"input_shape must be that of input_tensor, {tuple(tensor.shape[1:])}, or left out, "
-            f"got {input_shape!r}"
+            f"input_tensor must be (batch, height, width, channels), got the shape {tensor.shape}"
         )
-    return tuple(tensor.shape[1:])
+    if input_shape not in (None, shape, list(shape)):
+        raise ValueError(
+            f"input_shape must be that of input_tensor, {shape}, or left out, got {input_shape!r}"
+        )
+    return shape
 
 
 def _check(weights, include_top, input_shape, classes, pooling, activation) -> tuple:

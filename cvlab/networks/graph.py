@@ -82,13 +82,38 @@ class Node:
         -------
         tuple of shapes
         """
-        tensors = {
+        arguments, keywords = self._arguments(self._symbols(shapes))
+        outputs = self.layer.compute_output_spec(*arguments, **keywords)
+        return tuple(output.shape for output in keras.tree.flatten(outputs))
+
+    def given(self, shapes: Mapping[str, tuple[Shape, ...]]) -> dict[str, list[Shape]]:
+        """Return the shapes of the tensors of each argument of the call, in the layer's order.
+
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of shapes
+            Those of the outputs of every source, by name.
+
+        Returns
+        -------
+        dict of str to list of shapes
+            By the name of the argument; arguments without tensors are left out.
+        """
+        arguments, keywords = self._arguments(self._symbols(shapes))
+        bound = signature(self.layer.call).bind(*arguments, **keywords).arguments
+        flat = {name: keras.tree.flatten(value) for name, value in bound.items()}
+        found = {
+            name: [part.shape for part in parts if isinstance(part, keras.KerasTensor)]
+            for name, parts in flat.items()
+        }
+        return {name: parts for name, parts in found.items() if parts}
+
+    def _symbols(self, shapes):
+        """Return symbolic tensors of the given shapes for every source."""
+        return {
             source: tuple(keras.KerasTensor(shape) for shape in shapes[source])
             for source in self.sources
         }
-        arguments, keywords = self._arguments(tensors)
-        outputs = self.layer.compute_output_spec(*arguments, **keywords)
-        return tuple(output.shape for output in keras.tree.flatten(outputs))
 
     def _arguments(self, values):
         """Return the arguments of the call with other tensors in place of the recorded ones."""

@@ -1,7 +1,8 @@
 """How long a Keras model takes on the machine that runs this.
 
 Seconds  wall-clock time for one batch of noise, compiled, in inference mode
-Values   neither counts nor times depend on those of the weights: a model may be built with zeros
+Values   counts do not depend on those of the weights, times hardly do: a model may be built with
+         zeros
 Derived in chapter 08-architectures.
 """
 
@@ -19,6 +20,9 @@ import numpy as np
 from cvlab._validate import integer
 from cvlab.networks.graph import walk
 from cvlab.networks.shapes import input_shapes, node_shapes
+
+# The initializers that draw numbers; the others are subclasses of VarianceScaling.
+_RANDOM = "VarianceScaling", "TruncatedNormal", "RandomNormal", "RandomUniform", "Orthogonal"
 
 
 class Latency(NamedTuple):
@@ -103,6 +107,6 @@ def zero_weights() -> Iterator[None]:
         return keras.ops.zeros(shape, dtype or keras.config.floatx())
 
     with ExitStack() as stack:
-        for drawn in (keras.initializers.VarianceScaling, keras.initializers.TruncatedNormal):
-            stack.enter_context(patch.object(drawn, "__call__", zeros))
+        for name in _RANDOM:
+            stack.enter_context(patch.object(getattr(keras.initializers, name), "__call__", zeros))
         yield

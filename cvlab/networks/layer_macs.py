@@ -1,7 +1,8 @@
 """The multiply-adds of one call of a Keras layer, from its weights and the shapes around it.
 
 A multiply-add is the product of a weight, or of a value, and a value, that is added to others.
-Biases, normalization, activations, pooling, look-ups and additions count 0.
+Biases, normalization, activations, pooling, look-ups and additions count 0; and so does a layer
+    of one's own that has no weights, unless a rule says what it costs.
 Shapes have a batch of 1 in front.
 Counts of single layers without Keras are in :mod:`cvlab.cost`. Derived in chapter 08-architectures.
 """
@@ -12,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import keras
+import numpy as np
 
 from cvlab.networks.graph import Node, Shape, has_graph, walk
 from cvlab.networks.shapes import node_shapes
@@ -52,56 +54,65 @@ def node_macs(
         raise ValueError(f"macs must hold a function for the name of each class, got {rules!r}")
     if not node.sources:
         return 0
-    given = zip(node.sources, node.ports, strict=True)
-    sources = [(1, *shapes[name][port]) for name, port in given]
-    return _Count(rules, node.name).macs(node.layer, sources, (1, *shapes[node.name][0]))
+    outputs = {name: [(1, *shape) for shape in shapes[name]] for name in node.sources}
+    return _Count(rules, node.name).macs(
+        node.layer, node.given(outputs), (1, *shapes[node.name][0])
+    )
 
 
 class _Count:
     """Counts a layer and those it holds, by the rules of the reader and of this module."""
 
     def __init__(self, rules: Mapping[str, MacsRule], name: str):
-        self.rules, self.name = {**_MACS, **rules}, name
+        self.rules, self.name = rules, name
 
-    def macs(self, layer, sources, shape) -> int:
-        """Return the multiply-adds of a call of `layer`."""
+    def macs(self, layer, given: Mapping[str, list[Shape]], shape) -> int:
+        """Return the multiply-adds of a call of `layer` with arguments of these shapes."""
+        name, first = type(layer).__name__, next(iter(given.values()))[0]
+        known = name not in _UNLIKE and not getattr(layer, "lora_enabled", False)
         for kind in (ancestor.__name__ for ancestor in type(layer).__mro__):
             if kind in self.rules:
-                return self.rules[kind](layer, sources[0], shape)
+                return self.rules[kind](layer, first, shape)
+            if kind in _MACS and known:
+                return _MACS[kind](layer, first, shape)
             if kind in _HOLDERS:
-                return _HOLDERS[kind](self, layer, sources, shape)
+                return _HOLDERS[kind](self, layer, given, shape)
         if has_graph(layer):
-            return self._of_model(layer, sources)
+            return self._of_model(layer, given)
         weights = getattr(layer, "weights", ())
-        if type(layer).__name__ in _PRODUCTS or any(len(weight.shape) > 1 for weight in weights):
+        if name in _PRODUCTS or any(len(weight.shape) > 1 for weight in weights):
             raise ValueError(
                 f"model has a layer whose multiply-adds are not known, {self.name!r} of class "
-                f"{type(layer).__name__}; give a rule for the class in `macs`"
+                f"{name}; give a rule for the class in `macs`"
             )
         return 0
 
-    def _of_model(self, model, sources) -> int:
+    def _of_model(self, model, given) -> int:
         nodes = walk(model)
-        shapes = node_shapes(nodes, [source[1:] for source in sources])
+        shapes = node_shapes(nodes, [part[1:] for parts in given.values() for part in parts])
         return sum(node_macs(node, shapes, self.rules) for node in nodes)
 
-    def at_each_step(self, layer, sources, shape) -> int:
+    def at_each_step(self, layer, given, shape) -> int:
         """Count the layer of a TimeDistributed once for every step."""
-        steps = sources[0][1]
-        return steps * self.macs(layer.layer, [(1, *sources[0][2:])], (1, *shape[2:]))
+        _, steps, *step = given["inputs"][0]
+        return steps * self.macs(layer.layer, {"inputs": [(1, *step)]}, (1, *shape[2:]))
 
-    def both_ways(self, layer, sources, shape) -> int:
+    def both_ways(self, layer, given, shape) -> int:
         """Count the two layers of a Bidirectional."""
         both = layer.forward_layer, layer.backward_layer
-        return sum(self.macs(one, sources, shape) for one in both)
+        return sum(self.macs(one, given, shape) for one in both)
 
-    def held(self, layer, sources, shape) -> int:
+    def held(self, layer, given, shape) -> int:
         """Count the layer within, whose weights are only scaled."""
-        return self.macs(layer.layer, sources, shape)
+        return self.macs(layer.layer, given, shape)
 
-    def attention(self, layer, sources, shape) -> int:
+    def attention(self, layer, given, shape) -> int:
         """Count the four projections, the scores of all pairs and the sums that they weight."""
-        queries, keys = (math.prod(source[1:-1]) for source in (sources[0], sources[1]))
+        asked, answered = given["query"][0], given["value"][0]
+        queries, keys = math.prod(asked[1:-1]), math.prod(answered[1:-1])
+        axes = layer.get_config()["attention_axes"]
+        axes = range(1, len(asked) - 1) if axes is None else np.atleast_1d(axes)
+        pairs = queries * math.prod(answered[axis] for axis in axes)
         query, key, value, output = (
             math.prod(dense.kernel.shape)
             for dense in (
@@ -111,8 +122,8 @@ class _Count:
                 layer.output_dense,
             )
         )
-        pairs = layer.num_heads * (layer.key_dim + layer.value_dim) * queries * keys
-        return queries * (query + output) + keys * (key + value) + pairs
+        for_each_pair = layer.num_heads * (layer.key_dim + layer.value_dim)
+        return queries * (query + output) + keys * (key + value) + pairs * for_each_pair
 
 
 def _places(layer, shape: Shape) -> int:
@@ -183,8 +194,11 @@ _HOLDERS = {
     "SpectralNormalization": _Count.held,
     "MultiHeadAttention": _Count.attention,
 }
+# They inherit from a class with a rule, and do something else.
+_UNLIKE = ("ReversibleEmbedding",)
 # Without weights, or with hidden ones, but not free of multiply-adds.
 _PRODUCTS = (
+    *("Vdot", "MelSpectrogram"),
     *("Lambda", "Dot", "Attention", "AdditiveAttention", "Matmul", "Einsum", "Tensordot", "Inner"),
     *("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "DotProductAttention"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keras
 
 from cvlab._validate import integers
-from cvlab.networks.graph import Node, Shape
+from cvlab.networks.graph import Node, Shape, walk
 
 
 def input_shapes(
@@ -26,7 +26,7 @@ def input_shapes(
     Raises
     ------
     ValueError
-        If neither tells.
+        If neither tells, or `input_size` is given for other inputs than such images.
 
     Examples
     --------
@@ -41,11 +41,18 @@ def input_shapes(
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     if input_size is not None:
         size = integers(input_size, "input_size", 1)
+        formats = {getattr(node.layer, "data_format", None) for node in walk(model)}
+        if "channels_first" in formats or not any(len(shape) == 3 for shape in shapes):
+            raise ValueError(
+                "input_size sets the first two axes of images (height, width, channels), "
+                f"got {input_size!r} for a model of other inputs: {shapes}"
+            )
         shapes = [(*size, shape[2]) if len(shape) == 3 else shape for shape in shapes]
     for shape in shapes:
         if None in shape:
             raise ValueError(
-                f"input_size must be given where the model leaves it open, got the input {shape}"
+                "input_size must be given, and give all that the model leaves open, "
+                f"got {input_size!r} and the input {shape}"
             )
     return shapes
 
