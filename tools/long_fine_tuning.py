@@ -9,8 +9,9 @@ frozen    the pretrained network under a fitted head; all weights are trained, b
 moving    the same, with the batch normalizations trained, too, and in training mode
 scratch   the same network from random weights; the rate falls from 1e-3 to 0 in 40 epochs
 The file holds for each run, before the first and after every epoch: the accuracy on the test
-    patches; the same with the statistics of the test patches themselves; and the share of 90
-    pictures of the photographs that the old head names as before. It takes half an hour or more.
+    patches; the same with the statistics of the test patches themselves, which frozen layers do
+    not take: there it is the first again; and the share of 90 pictures of the photographs that the
+    old head names as before. It takes half an hour or more.
 """
 
 from __future__ import annotations
