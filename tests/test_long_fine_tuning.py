@@ -2,9 +2,11 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
+from cvlab.networks.experiments import Trainer
 from tools import long_fine_tuning as tool
 
 STORED = json.loads(tool.TARGET.read_text(encoding="utf-8"))
@@ -51,3 +53,37 @@ def test_the_old_names_are_kept_by_the_network_itself_and_lost_by_a_random_one()
     agreement = tool.agreement_with_the_old_names()
     assert agreement(tool.network_and_head("imagenet").layers[0]) == 1
     assert agreement(tool.network_and_head(None).layers[0]) < 0.3
+
+
+@pytest.mark.parametrize("way", ["frozen", "moving", "scratch"])
+def test_each_way_trains_what_it_says_at_the_rate_that_it_says(way, monkeypatch):
+    """On a small network: whether its statistics move, and the rates that the training is given."""
+
+    def small(weights):
+        layers = [keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()]
+        steps = [keras.Input((8, 8, 3)), *layers, keras.layers.GlobalAveragePooling2D()]
+        return keras.Sequential([keras.Sequential(steps), keras.layers.Dense(9)])
+
+    class Watched(Trainer):
+        def run(self, **options):
+            rates.append(options["learning_rate"])
+            return super().run(**options)
+
+    rates = []
+    monkeypatch.setattr(tool, "network_and_head", small)
+    monkeypatch.setattr(tool, "Trainer", Watched)
+    rng = np.random.default_rng(0)
+    examples = rng.normal(1, 1, (40, 8, 8, 3)).astype(np.float32), np.arange(40) % 9
+
+    def mean(network):
+        return float(network.layers[1].moving_mean.numpy().sum())
+
+    options = {"examples": examples, "test": examples, "agreement": mean, "seed": 0}
+    accuracy, _, means = tool.curves(way, rate=0.01, epochs=3, **options)
+    assert len(accuracy) == len(means) == 4
+    assert (len(set(means)) == 1) == (way == "frozen")
+    (rate,) = rates
+    if way == "scratch":  # three epochs of two steps
+        assert [rate(step) for step in range(7)] == pytest.approx(np.linspace(0.01, 0, 7))
+    else:
+        assert rate == 0.01
