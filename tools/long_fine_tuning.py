@@ -9,9 +9,9 @@ frozen    the pretrained network under a fitted head; all weights are trained, b
 moving    the same, with the batch normalizations trained, too, and in training mode
 scratch   the same network from random weights; the rate falls from 1e-3 to 0 in 40 epochs
 The file holds for each run, before the first and after every epoch: the accuracy on the test
-    patches; the same with the statistics of the test patches themselves, which frozen layers do
-    not take: there it is the first again; and the share of 90 pictures of the photographs that the
-    old head names as before. It takes half an hour or more.
+    patches; the same with the statistics of the test patches themselves, but for "frozen", whose
+    layers take no others; and the share of 90 pictures of the photographs that the old head names
+    as before. It takes half an hour or more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ WAYS = [
     *({"way": "moving", "rate": rate, "epochs": 12} for rate in (1e-5, 1e-4, 1e-3)),
     {"way": "scratch", "rate": 1e-3, "epochs": 40},
 ]
-MEASURED = "accuracy", "with test statistics", "agreement"
 
 
 def task():
@@ -93,11 +92,17 @@ def agreement_with_the_old_names():
 
 
 def curves(way: str, rate: float, epochs: int, examples, test, agreement, seed: int):
-    """Train one network; return what was measured before the first and after every epoch."""
+    """Train one network; return each measured curve, before the first and after every epoch."""
 
     def observe(model):
-        as_used, on_test = (evaluate(model, *test, training=t).accuracy for t in (False, True))
-        return as_used, on_test, agreement(model.layers[0])
+        measured = {
+            "accuracy": evaluate(model, *test).accuracy,
+            "with test statistics": evaluate(model, *test, training=True).accuracy,
+            "agreement": agreement(model.layers[0]),
+        }
+        if way == "frozen":
+            del measured["with test statistics"]
+        return measured
 
     def falling(step):
         return rate * (1 - step / (epochs * trainer.steps))
@@ -112,7 +117,9 @@ def curves(way: str, rate: float, epochs: int, examples, test, agreement, seed: 
         learning_rate=falling if way == "scratch" else rate,
         observe=observe,
     )
-    return np.transpose(history.observed).round(4).tolist()
+    return {
+        name: [round(float(m[name]), 4) for m in history.observed] for name in history.observed[0]
+    }
 
 
 def main() -> None:
@@ -127,8 +134,8 @@ def main() -> None:
             curves(**way, examples=examples, test=test, agreement=agreement, seed=seed)
             for seed, examples in enumerate(draws)
         ]
-        stored.append(way | dict(zip(MEASURED, zip(*runs, strict=True), strict=True)))
-        print(way, *[run[0][-1] for run in runs], flush=True)
+        stored.append(way | {name: [run[name] for run in runs] for name in runs[0]})
+        print(way, *[run["accuracy"][-1] for run in runs], flush=True)
     TARGET.write_text(json.dumps(stored) + "\n", encoding="utf-8")
 
 

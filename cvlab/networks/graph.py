@@ -87,17 +87,10 @@ class Node:
         return tuple(output.shape for output in keras.tree.flatten(outputs))
 
     def given(self, shapes: Mapping[str, tuple[Shape, ...]]) -> dict[str, list[Shape]]:
-        """Return the shapes of the tensors of each argument of the call, in the layer's order.
+        """Return the shapes of the tensors in each argument of the call, by the argument's name.
 
-        Parameters
-        ----------
-        shapes : mapping of str to tuple of shapes
-            Those of the outputs of every source, by name.
-
-        Returns
-        -------
-        dict of str to list of shapes
-            By the name of the argument; arguments without tensors are left out.
+        They are in the order in which the layer declares its arguments, not in that of the call;
+        arguments without tensors are left out. `shapes` are those of :meth:`infer`.
         """
         arguments, keywords = self._arguments(self._symbols(shapes))
         bound = signature(self.layer.call).bind(*arguments, **keywords).arguments
