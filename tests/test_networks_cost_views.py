@@ -32,6 +32,18 @@ def report():
 
 
 @pytest.fixture(scope="module")
+def of_each_layer(report):
+    """The same report, as if every layer had been measured."""
+    image, *layers_ = report.layers
+    medians = [0.012, 0.0003, 0.0004, 1.5]
+    timed = [
+        layer._replace(latency=Latency(median, median / 2, median * 2))
+        for layer, median in zip(layers_, medians, strict=True)
+    ]
+    return report._replace(layers=(image, *timed))
+
+
+@pytest.fixture(scope="module")
 def frame_of():
     if find_spec("pandas") is None:
         missing("no pandas: `make unit` installs it, beside the environment")
@@ -67,6 +79,18 @@ def test_text_and_picture_show_a_latency_that_was_measured(report):
     assert plot_report(report).get_suptitle() == ""
 
 
+def test_text_columns_and_picture_show_what_each_layer_took(of_each_layer):
+    lines = [line.split() for line in format_report(of_each_layer).splitlines()]
+    assert lines[0][-2:] == ["field", "ms"]
+    assert [line[-1] for line in lines[1:6]] == ["0.010", "12.00", "0.30", "0.40", "1,500.00"]
+    assert report_columns(of_each_layer)["seconds"] == [None, 0.012, 0.0003, 0.0004, 1.5]
+    *_, axes = plot_report(of_each_layer).axes
+    assert axes.get_ylabel() == "ms, alone"
+    heights = [bar.get_height() for bar in axes.patches]
+    np.testing.assert_allclose(heights, [0, 12, 0.3, 0.4, 1500])
+    assert axes.texts[0].get_text() == "scores"
+
+
 def test_text_says_why_there_are_no_receptive_fields():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     assert format_report(cost_report(model)).splitlines()[-1].startswith("no receptive fields: ")
@@ -77,6 +101,7 @@ def test_columns(report):
     assert {len(column) for column in columns.values()} == {5}
     assert columns["name"] == ["image", "conv", "norm", "mean", "scores"]
     assert columns["untrained"] == [0, 0, 16, 0, 0]
+    assert columns["seconds"] == [None] * 5
     assert columns["flops"] == [2 * macs for macs in columns["macs"]]
     assert sum(columns["output_bytes"]) == report.training_bytes
 
@@ -98,6 +123,12 @@ def test_a_frame_sorts_and_filters_and_holds_the_totals_in_its_attributes(report
         "training_bytes": report.training_bytes,
         "latency": timed.latency,
     }
+
+
+def test_a_frame_sorts_the_layers_by_what_they_took(of_each_layer, frame_of):
+    seconds = frame_of(of_each_layer)["seconds"]
+    assert seconds.dtype == np.float64
+    assert seconds.sort_values().index.tolist() == ["norm", "mean", "conv", "scores", "image"]
 
 
 def test_a_frame_needs_pandas(report, monkeypatch):

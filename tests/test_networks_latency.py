@@ -3,12 +3,14 @@
 import itertools
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from cvlab.networks import latency as latency_module
 from cvlab.networks.cost_report import cost_report
-from cvlab.networks.latency import measure_latency, zero_weights
+from cvlab.networks.latency import measure_latency, measure_layers, zero_weights
 
 
 def test_latency_is_that_of_the_rounds_alone(monkeypatch):
@@ -60,3 +62,98 @@ def test_a_report_measures_only_if_it_is_asked_to(monkeypatch):
     assert ran == [(5, 8, 8, 3)] * 3
     with pytest.raises(ValueError, match="rounds must be an integer >= 0, got -1"):
         cost_report(model, rounds=-1)
+
+
+class Slow(layers.Layer):
+    """Let seconds pass, keep what came, and return the first input plus 1, the second plus 2."""
+
+    def __init__(self, seconds, wait, **options):
+        super().__init__(**options)
+        self.seconds, self.wait, self.came = seconds, wait, []
+
+    def call(self, *inputs):
+        def work(*arrays):
+            self.wait(self.seconds)
+            self.came.append([array.copy() for array in arrays])
+            return [array + k + 1 for k, array in enumerate(arrays)]
+
+        outputs = tf.numpy_function(work, inputs, [tf.float32] * len(inputs))
+        for output, given in zip(outputs, inputs, strict=True):
+            output.set_shape(given.shape)
+        return outputs if len(inputs) > 1 else outputs[0]
+
+    def compute_output_spec(self, *inputs):
+        specs = [keras.KerasTensor(given.shape, given.dtype) for given in inputs]
+        return specs if len(inputs) > 1 else specs[0]
+
+
+def test_a_layer_is_timed_alone_on_what_comes_to_it_in_the_model(monkeypatch):
+    passed = []
+    monkeypatch.setattr(latency_module.time, "perf_counter", lambda: sum(passed))
+    pair, shared, last = (
+        Slow(seconds, passed.append, name=name)
+        for seconds, name in [(1, "pair"), (2, "shared"), (4, "last")]
+    )
+    a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
+    inside = keras.Sequential([keras.Input((2,)), shared], name="inside")
+    first, second = pair(a, b)
+    outputs = last(inside(second), inside(first))  # the outputs of "pair" are exchanged
+    model = keras.Model([a, b], outputs)
+    latencies = measure_layers(model, batch=3, rounds=2, rng=np.random.default_rng(1))
+    assert latencies == {
+        "pair": (1, 1, 1),
+        "inside/shared": (2, 2, 2),
+        "inside:2/shared": (2, 2, 2),
+        "last": (4, 4, 4),
+    }
+    rng = np.random.default_rng(1)
+    given = [rng.random((3, 2), dtype=np.float32) for _ in range(2)]
+    np.testing.assert_array_equal(pair.came[-1], given)
+    one, two = given[0] + 1, given[1] + 2
+    np.testing.assert_array_equal(last.came[-1], [two + 1, one + 1])
+
+
+def test_layers_are_measured_in_inference_mode_and_left_as_they_were():
+    penalty = keras.regularizers.L2(1.0)
+    steps = [
+        layers.Conv2D(4, 3, activity_regularizer=penalty, name="conv"),
+        layers.BatchNormalization(momentum=0.5, name="norm"),
+        layers.Dropout(0.5, name="dropout"),
+    ]
+    model = keras.Sequential([keras.Input((None, None, 3)), *steps])
+    model(np.ones((1, 8, 8, 3), "float32"))
+    losses = [float(loss) for loss in model.losses]
+    weights = [weight.numpy() for weight in model.variables]
+    assert losses
+    latencies = measure_layers(model, (8, 9), rounds=1)
+    assert list(latencies) == ["conv", "norm", "dropout"]
+    assert [float(loss) for loss in model.losses] == losses
+    for weight, before in zip(model.variables, weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), before)
+
+
+def test_layers_that_cannot_be_measured():
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3, name="conv")])
+    with pytest.raises(ValueError, match=r"got \(2, 2\): 'conv' of class Conv2D gets \(2, 2, 3\)"):
+        measure_layers(model, (2, 2))
+    with pytest.raises(ValueError, match=r"rounds must be an integer >= 1, got 0"):
+        measure_layers(model, (8, 8), rounds=0)
+    with pytest.raises(ValueError, match=r"rounds must be an integer >= 1, got 0"):
+        cost_report(model, (8, 8), each_layer=True)
+
+
+def test_numbers_of_words_come_to_an_embedding_as_integers():
+    words = keras.Input((5,), dtype="int32")
+    model = keras.Model(words, layers.Dense(2, name="dense")(layers.Embedding(7, 4)(words)))
+    assert list(measure_layers(model, rounds=1)) == ["embedding", "dense"]
+
+
+def test_a_report_of_each_layer(monkeypatch):
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.ReLU()])
+    report = cost_report(model, batch=5, rounds=2, each_layer=True)
+    assert report.latency is not None
+    image, *called = report.layers
+    assert image.latency is None
+    for layer in called:
+        assert 0 < layer.latency.fastest <= layer.latency.median <= layer.latency.slowest
+    assert {layer.latency for layer in cost_report(model, rounds=2).layers} == {None}

@@ -10,7 +10,7 @@ from cvlab.networks.efficientnet_lite0 import efficientnet_lite0, preprocess_inp
 from cvlab.networks.folding import fold_batch_norms
 from cvlab.networks.imagenet import crop_and_resize, decode_predictions, imagenet_classes
 from cvlab.networks.inception import InceptionWidths, googlenet, inception_module
-from cvlab.networks.latency import Latency, measure_latency, zero_weights
+from cvlab.networks.latency import Latency, measure_latency, measure_layers, zero_weights
 from cvlab.networks.local_response import LocalResponseNormalization
 from cvlab.networks.residual_units import residual_unit, shortcut_path
 from cvlab.networks.resnet import resnet, small_resnet
@@ -38,6 +38,7 @@ __all__ = [
     "inverted_residual",
     "lenet5",
     "measure_latency",
+    "measure_layers",
     "mini_xception",
     "mobilenet_v2",
     "plot_report",

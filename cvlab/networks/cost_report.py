@@ -24,7 +24,7 @@ import numpy as np
 from cvlab._validate import integer
 from cvlab.cost import activation_bytes
 from cvlab.networks.graph import Node, walk
-from cvlab.networks.latency import Latency, measure_latency
+from cvlab.networks.latency import Latency, measure_latency, measure_layers
 from cvlab.networks.layer_macs import MacsRule, node_macs
 from cvlab.networks.receptive_field import model_receptive_fields
 from cvlab.networks.shapes import input_shapes, node_shapes
@@ -46,6 +46,8 @@ class LayerReport(NamedTuple):
         Of the whole batch.
     receptive_field : (int, int) or None
         Height and width, or None where it is not defined.
+    latency : Latency or None
+        Measured seconds for the whole batch, of this call alone, in the types of the model.
     """
 
     name: str
@@ -56,6 +58,7 @@ class LayerReport(NamedTuple):
     macs: int
     output_bytes: int
     receptive_field: tuple[int, int] | None
+    latency: Latency | None = None
 
     @property
     def untrained(self) -> int:
@@ -82,7 +85,7 @@ class CostReport(NamedTuple):
     no_field_because : str
         Why there are no receptive fields, or empty.
     latency : Latency or None
-        Measured seconds for the whole batch, in float32.
+        Measured seconds for the whole batch, in the types of the model.
     """
 
     name: str
@@ -129,6 +132,7 @@ def cost_report(
     macs: Mapping[str, MacsRule] | None = None,
     pointwise: Collection[str] = (),
     rounds: int = 0,
+    each_layer: bool = False,
 ) -> CostReport:
     """Count what a model costs, and measure its latency if asked to.
 
@@ -151,6 +155,8 @@ def cost_report(
     rounds : int
         Measurements of the latency, see :func:`cvlab.networks.latency.measure_latency`; by default
         none: nothing is run.
+    each_layer : bool
+        Measure every layer, too, see :func:`cvlab.networks.latency.measure_layers`.
 
     Returns
     -------
@@ -160,7 +166,8 @@ def cost_report(
     ------
     ValueError
         If the model has no graph of layers or leaves its input size open, a layer cannot take
-        images of this size, or a layer's multiply-adds are not known.
+        images of this size, a layer's multiply-adds are not known, or the layers shall be measured
+        in no rounds.
 
     References
     ----------
@@ -179,12 +186,15 @@ def cost_report(
     """
     integer(batch, "batch", minimum=1)
     value_bytes = activation_bytes((1,), batch, dtype)
-    integer(rounds, "rounds", minimum=0)
+    integer(rounds, "rounds", minimum=1 if each_layer else 0)
     nodes = walk(model)
     shapes = node_shapes(nodes, input_shapes(model, input_size))
     counts = [node_macs(node, shapes, macs) for node in nodes]
     stored = {node.name: sum(map(math.prod, shapes[node.name])) for node in nodes}
     fields, reason = _fields(model, input_size, pointwise)
+    measure = {"batch": batch, "rounds": rounds}
+    latency = measure_latency(model, input_size, **measure) if rounds else None
+    latencies = measure_layers(model, input_size, **measure) if each_layer else {}
     counted: set[int] = set()
     rows = []
     for node, mac in zip(nodes, counts, strict=True):
@@ -199,11 +209,11 @@ def cost_report(
                 mac,
                 stored[node.name] * value_bytes,
                 fields.get(node.name),
+                latencies.get(node.name),
             )
         )
     peak = _peak(nodes, stored) * value_bytes
     total = sum(row.output_bytes for row in rows)
-    latency = measure_latency(model, input_size, batch=batch, rounds=rounds) if rounds else None
     dtype = np.dtype(dtype).name
     return CostReport(model.name, tuple(rows), peak, total, batch, dtype, reason, latency)
 

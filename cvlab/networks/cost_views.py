@@ -4,8 +4,9 @@ Text     exact counts with commas; bytes in MB of 10**6 bytes; a blank where not
 Columns  one entry for each call of a layer, the inputs of the model first
 Picture  one bar for each call, in the order of the rows, and the largest of each kind named;
          where others are equally large, the first, and how many more there are
-Latency  of the whole model, where the report has one: below the text, in the attributes of the data
-         frame, above the picture
+Latency  in milliseconds, in columns in seconds. Of the whole model, where the report has one: below
+         the text, in the attributes of the data frame, above the picture. Of each layer alone, the
+         median: the last column, the last panel
 
 The numbers and their conventions are those of :mod:`cvlab.networks.cost_report`.
 Derived in chapter 08-architectures.
@@ -53,7 +54,7 @@ def format_report(report: CostReport, largest: int | None = None) -> str:
     470,400 MACs for one image, 940,800 FLOPs
     activations, float32, batch of 1: 0.037 MB to run, 0.037 MB to train
     """
-    rows = [["layer", "class", "output", "parameters", "trained", "MACs", "MB", "field"]]
+    rows = [["layer", "class", "output", "parameters", "trained", "MACs", "MB", "field", "ms"]]
     for layer in _most_expensive(report.layers, largest):
         rows.append(
             [
@@ -65,8 +66,11 @@ def format_report(report: CostReport, largest: int | None = None) -> str:
                 f"{layer.macs:,}",
                 f"{layer.output_bytes / 1e6:,.3f}",
                 _field(layer.receptive_field),
+                "" if layer.latency is None else f"{1000 * layer.latency.median:,.2f}",
             ]
         )
+    if not _layers_are_measured(report):
+        rows = [row[:-1] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -99,7 +103,7 @@ def report_columns(report: CostReport) -> dict[str, list]:
     -------
     dict of str to list
         ``name, kind, output_shape, parameters, trained, untrained, macs, flops, output_bytes,
-        receptive_field``.
+        receptive_field, seconds``; the last is the median, and None where nothing was measured.
 
     Examples
     --------
@@ -110,8 +114,10 @@ def report_columns(report: CostReport) -> dict[str, list]:
     >>> columns["parameters"], columns["flops"]
     ([0, 15], [0, 24])
     """
-    names = [*LayerReport._fields[:5], "untrained", "macs", "flops", *LayerReport._fields[6:]]
-    return {name: [getattr(layer, name) for layer in report.layers] for name in names}
+    names = [*LayerReport._fields[:5], "untrained", "macs", "flops", *LayerReport._fields[6:-1]]
+    columns = {name: [getattr(layer, name) for layer in report.layers] for name in names}
+    latencies = [layer.latency for layer in report.layers]
+    return columns | {"seconds": [None if taken is None else taken.median for taken in latencies]}
 
 
 def report_frame(report: CostReport) -> Any:
@@ -145,7 +151,7 @@ def report_frame(report: CostReport) -> Any:
 
 
 def plot_report(report: CostReport) -> Figure:
-    """Draw what each layer costs: multiply-adds, parameters and activation memory.
+    """Draw what each layer costs: multiply-adds, parameters, activation memory, measured time.
 
     Parameters
     ----------
@@ -154,8 +160,8 @@ def plot_report(report: CostReport) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        7 inches wide, three panels one above the other; the first of the largest bars is named,
-        with the number of others that are as large.
+        7 inches wide, three panels one above the other, a fourth where the layers are measured; the
+        first of the largest bars is named, with the number of others that are as large.
 
     Examples
     --------
@@ -171,18 +177,21 @@ def plot_report(report: CostReport) -> Figure:
     from cvlab.plot.output import WIDTH, book_style
 
     columns = report_columns(report)
-    panels = (
+    panels = [
         ("macs", "MACs", ("", "thousand ", "million ", "billion ")),
         ("parameters", "parameters", ("", "thousand ", "million ", "billion ")),
         ("output_bytes", "B of activations", ("", "k", "M", "G")),
-    )
+    ]
+    if _layers_are_measured(report):
+        columns["ms"] = [1000 * (seconds or 0) for seconds in columns["seconds"]]
+        panels.append(("ms", "ms, alone", ("",)))
     names, places = columns["name"], np.arange(len(report.layers))
     with book_style():
-        figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.2 + 1.8 * len(panels)), layout="constrained")
         all_axes = figure.subplots(len(panels), 1, sharex=True)
         for k, (axes, (column, what, units)) in enumerate(zip(all_axes, panels, strict=True)):
             values = np.array(columns[column], dtype=float)
-            power = min(int(np.log10(max(values.max(), 1)) // 3), 3)
+            power = min(int(np.log10(max(values.max(), 1)) // 3), len(units) - 1)
             values /= 1000.0**power
             axes.bar(places, values, width=1.0 if len(places) > 40 else 0.8, color=f"C{k}")
             axes.set_ylabel(units[power] + what)
@@ -204,6 +213,11 @@ def plot_report(report: CostReport) -> Figure:
         if len(places) <= 25:
             all_axes[-1].set_xticks(places, names, rotation=90)
     return figure
+
+
+def _layers_are_measured(report) -> bool:
+    """Tell whether a report has the latency of its layers."""
+    return any(layer.latency is not None for layer in report.layers)
 
 
 def _most_expensive(layers, largest):

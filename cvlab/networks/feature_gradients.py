@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from cvlab._validate import integer
-from cvlab.networks.graph import walk
+from cvlab.networks.graph import only_reading, walk
 from cvlab.networks.score_layers import (
     check_extent,
     checked_images,
@@ -140,26 +140,21 @@ class _Cut:
         self.class_gradients = tf.function(run, input_signature=signature)
 
     def gradients(self, images, score: Callable):
-        """Return feature map, gradient and score, where `score` maps (batch, ...) to (batch,).
-
-        Within the call of one layer: layers called from outside would forget `model.losses`.
-        """
-        layer = keras.layers.Lambda(lambda x: self._gradients(x, score), autocast=False)
-        return layer(images, training=False)
+        """Return feature map, gradient and score, where `score` maps (batch, ...) to (batch,)."""
+        return only_reading(lambda images: self._gradients(images, score))(images)
 
     def _gradients(self, images, score):
         values = {self.image: (images,)}
-        with keras.StatelessScope(collect_losses=True):  # in which no layer can change
-            for node in self.trunk:
+        for node in self.trunk:
+            values[node.name] = node.compute(values)
+        feature = values[self.layer][0]
+        check_extent(self.layer, feature.shape)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(feature)
+            for node in self.head:
                 values[node.name] = node.compute(values)
-            feature = values[self.layer][0]
-            check_extent(self.layer, feature.shape)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(feature)
-                for node in self.head:
-                    values[node.name] = node.compute(values)
-                chosen = tf.convert_to_tensor(score(values[self.last][0]))
-                _check_scores(chosen.shape, images.shape[0])
+            chosen = tf.convert_to_tensor(score(values[self.last][0]))
+            _check_scores(chosen.shape, images.shape[0])
         gradient = tape.gradient(chosen, feature)
         if gradient is None:
             raise ValueError(f"class_index must be a score that depends on layer {self.layer!r}")

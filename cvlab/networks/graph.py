@@ -12,8 +12,9 @@ Derived in chapter 04-receptive-fields; computed node by node in 11-grad-cam.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -194,6 +195,34 @@ def layer_calls(model: keras.Model) -> list[Any]:
         else:
             ordered[id(call)] = waiting.pop()
     return list(ordered.values())
+
+
+def only_reading(compute: Callable) -> Callable:
+    """Return a function that leaves the layers which `compute` calls as they were.
+
+    In a stateless scope no layer can change; within the call of another layer none forgets the
+    losses of its last call.
+
+    Parameters
+    ----------
+    compute : callable
+        Of one argument, a tensor or a nest of tensors.
+
+    Examples
+    --------
+    >>> norm = keras.layers.BatchNormalization()
+    >>> norm.build((None, 2))
+    >>> only_reading(lambda x: norm(x, training=True))(keras.ops.ones((3, 2))).shape
+    TensorShape([3, 2])
+    >>> norm.moving_mean.numpy().tolist()
+    [0.0, 0.0]
+    """
+
+    def run(tensors):
+        with keras.StatelessScope(collect_losses=True):
+            return compute(tensors)
+
+    return partial(keras.layers.Lambda(run, autocast=False), training=False)
 
 
 def has_graph(layer: Any) -> bool:

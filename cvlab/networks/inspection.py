@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from cvlab._validate import float_array, integer, integers
 from cvlab.axis_field import Interval
-from cvlab.networks.graph import Node, walk
+from cvlab.networks.graph import Node, only_reading, walk
 from cvlab.networks.receptive_field import model_unit_interval
 from cvlab.networks.score_layers import checked_images, find_layer, score_nodes
 
@@ -259,10 +259,7 @@ def occlusion_map(
 
 
 def run(nodes: list[Node], wanted: Sequence[str], images) -> dict[str, tf.Tensor]:
-    """Return the (first) outputs of the wanted nodes for a batch; others are freed once read.
-
-    Within the call of one layer: layers called from outside would forget `model.losses`.
-    """
+    """Return the (first) outputs of the wanted nodes for a batch; others are freed once read."""
     needed = set(wanted)
     for node in reversed(nodes):
         if node.name in needed:
@@ -272,20 +269,19 @@ def run(nodes: list[Node], wanted: Sequence[str], images) -> dict[str, tf.Tensor
 
     def compute(tensor):
         values, found = {nodes[0].name: (tensor,)}, {}
-        with keras.StatelessScope(collect_losses=True):  # in which no layer can change
-            for node in path:
-                values[node.name] = node.compute(values)
-                for source in node.sources:
-                    if last_reader[source] == node.name:
-                        values.pop(source, None)
-                if node.name in wanted:
-                    found[node.name] = tf.cast(values[node.name][0], tf.float32)
+        for node in path:
+            values[node.name] = node.compute(values)
+            for source in node.sources:
+                if last_reader[source] == node.name:
+                    values.pop(source, None)
+            if node.name in wanted:
+                found[node.name] = tf.cast(values[node.name][0], tf.float32)
         if nodes[0].name in wanted:
             found[nodes[0].name] = tf.cast(tensor, tf.float32)
         return found
 
     tensor = tf.convert_to_tensor(images, dtype=nodes[0].layer.dtype)
-    return keras.layers.Lambda(compute, autocast=False)(tensor, training=False)
+    return only_reading(compute)(tensor)
 
 
 def images_for(model: keras.Model, images: np.ndarray) -> np.ndarray:
