@@ -186,7 +186,7 @@ def cost_report(
     """
     integer(batch, "batch", minimum=1)
     value_bytes = activation_bytes((1,), batch, dtype)
-    integer(rounds, "rounds", minimum=1 if each_layer else 0)
+    integer(rounds, "rounds", minimum=0)
     nodes = walk(model)
     shapes = node_shapes(nodes, input_shapes(model, input_size))
     counts = [node_macs(node, shapes, macs) for node in nodes]
