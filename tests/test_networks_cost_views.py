@@ -83,12 +83,43 @@ def test_text_columns_and_picture_show_what_each_layer_took(of_each_layer):
     lines = [line.split() for line in format_report(of_each_layer).splitlines()]
     assert lines[0][-2:] == ["field", "ms"]
     assert [line[-1] for line in lines[1:6]] == ["0.010", "12.00", "0.30", "0.40", "1,500.00"]
-    assert report_columns(of_each_layer)["seconds"] == [None, 0.012, 0.0003, 0.0004, 1.5]
+    slowest = format_report(of_each_layer, largest=2, by="ms").splitlines()[1:3]
+    assert [line.split()[0] for line in slowest] == ["conv", "scores"]
+    taken = [np.nan, 12, 0.3, 0.4, 1500]
+    np.testing.assert_allclose(report_columns(of_each_layer)["ms"], taken)
     *_, axes = plot_report(of_each_layer).axes
-    assert axes.get_ylabel() == "ms, alone"
-    heights = [bar.get_height() for bar in axes.patches]
-    np.testing.assert_allclose(heights, [0, 12, 0.3, 0.4, 1500])
+    assert axes.get_ylabel() == "ms"
+    np.testing.assert_allclose([bar.get_height() for bar in axes.patches], taken)
+    ranges = [line[:, 1] for line in axes.collections[0].get_segments() if len(line)]
+    np.testing.assert_allclose(ranges[-2:], [[0.2, 0.8], [750, 3000]])
     assert axes.texts[0].get_text() == "scores"
+
+
+def test_layers_whose_times_overlap_count_as_equally_slow(report):
+    image, *called = report.layers
+    medians = [0.011, 0.0012, 0.007, 0.012]  # from half to the double: one does not reach 0.006
+    timed = [
+        layer._replace(latency=Latency(median, median / 2, median * 2))
+        for layer, median in zip(called, medians, strict=True)
+    ]
+    *_, axes = plot_report(report._replace(layers=(image, *timed))).axes
+    assert axes.texts[0].get_text() == "scores and 2 more"
+    assert axes.texts[0].xy[1] == pytest.approx(24)  # above the line
+
+
+def test_what_the_largest_layers_are_chosen_by(report):
+    def chosen(by):
+        lines = format_report(report, largest=1, by=by).splitlines()
+        return lines[1].split()[0]
+
+    assert [chosen(by) for by in ("macs", "parameters", "output_bytes")] == ["conv"] * 3
+    dense = keras.Sequential([keras.Input((9, 9, 1)), layers.Conv2D(4, 1), layers.Flatten()])
+    dense.add(layers.Dense(3, name="dense"))
+    text = format_report(cost_report(dense), largest=1, by="parameters")
+    assert text.splitlines()[1].startswith("dense ")
+    message = r"by must be one of macs, output_bytes, parameters, got 'ms'"
+    with pytest.raises(ValueError, match=message):
+        format_report(report, largest=1, by="ms")
 
 
 def test_text_says_why_there_are_no_receptive_fields():
@@ -101,7 +132,7 @@ def test_columns(report):
     assert {len(column) for column in columns.values()} == {5}
     assert columns["name"] == ["image", "conv", "norm", "mean", "scores"]
     assert columns["untrained"] == [0, 0, 16, 0, 0]
-    assert columns["seconds"] == [None] * 5
+    assert "ms" not in columns
     assert columns["flops"] == [2 * macs for macs in columns["macs"]]
     assert sum(columns["output_bytes"]) == report.training_bytes
 
@@ -126,9 +157,9 @@ def test_a_frame_sorts_and_filters_and_holds_the_totals_in_its_attributes(report
 
 
 def test_a_frame_sorts_the_layers_by_what_they_took(of_each_layer, frame_of):
-    seconds = frame_of(of_each_layer)["seconds"]
-    assert seconds.dtype == np.float64
-    assert seconds.sort_values().index.tolist() == ["norm", "mean", "conv", "scores", "image"]
+    taken = frame_of(of_each_layer)["ms"]
+    assert taken.dtype == np.float64
+    assert taken.sort_values().index.tolist() == ["norm", "mean", "conv", "scores", "image"]
 
 
 def test_a_frame_needs_pandas(report, monkeypatch):

@@ -67,9 +67,14 @@ def test_a_report_measures_only_if_it_is_asked_to(monkeypatch):
 class Slow(layers.Layer):
     """Let seconds pass, keep what came, and return the first input plus 1, the second plus 2."""
 
-    def __init__(self, seconds, wait, **options):
+    supports_jit = False
+
+    def __init__(self, seconds=1, wait=abs, **options):
         super().__init__(**options)
-        self.seconds, self.wait, self.came = seconds, wait, []
+        self.seconds, self.wait, self.came, self.traced = seconds, wait, [], []
+
+    def build(self, *shapes):
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
     def call(self, *inputs):
         def work(*arrays):
@@ -77,7 +82,9 @@ class Slow(layers.Layer):
             self.came.append([array.copy() for array in arrays])
             return [array + k + 1 for k, array in enumerate(arrays)]
 
-        outputs = tf.numpy_function(work, inputs, [tf.float32] * len(inputs))
+        self.traced.append(tf.inside_function())
+        self.calls.assign(self.calls + 1)
+        outputs = tf.nest.flatten(tf.numpy_function(work, inputs, [tf.float32] * len(inputs)))
         for output, given in zip(outputs, inputs, strict=True):
             output.set_shape(given.shape)
         return outputs if len(inputs) > 1 else outputs[0]
@@ -88,8 +95,9 @@ class Slow(layers.Layer):
 
 
 def test_a_layer_is_timed_alone_on_what_comes_to_it_in_the_model(monkeypatch):
-    passed = []
+    passed, waited = [], []
     monkeypatch.setattr(latency_module.time, "perf_counter", lambda: sum(passed))
+    monkeypatch.setattr(tf.test.experimental, "sync_devices", lambda: waited.append(len(passed)))
     pair, shared, last = (
         Slow(seconds, passed.append, name=name)
         for seconds, name in [(1, "pair"), (2, "shared"), (4, "last")]
@@ -106,27 +114,43 @@ def test_a_layer_is_timed_alone_on_what_comes_to_it_in_the_model(monkeypatch):
         "inside:2/shared": (2, 2, 2),
         "last": (4, 4, 4),
     }
+    assert passed == [1, 2, 2, 4] * 3  # round by round; the first is not counted
+    assert waited == list(range(1, 13))  # for each call before the clock is read
+    assert pair.traced == [True]  # compiled once, never run by Python
     rng = np.random.default_rng(1)
     given = [rng.random((3, 2), dtype=np.float32) for _ in range(2)]
-    np.testing.assert_array_equal(pair.came[-1], given)
+    np.testing.assert_array_equal(pair.came, [given] * 3)
     one, two = given[0] + 1, given[1] + 2
-    np.testing.assert_array_equal(last.came[-1], [two + 1, one + 1])
+    np.testing.assert_array_equal(last.came, [[two + 1, one + 1]] * 3)
+
+
+def test_the_rounds_are_summed_up_without_the_first(monkeypatch):
+    passed, durations = [], itertools.cycle([90, 5, 1, 3])
+    monkeypatch.setattr(latency_module.time, "perf_counter", lambda: sum(passed))
+    slow = Slow(wait=lambda seconds: passed.append(next(durations)), name="slow")
+    model = keras.Sequential([keras.Input((2,)), slow])
+    assert measure_layers(model, rounds=3) == {"slow": (3, 1, 5)}
 
 
 def test_layers_are_measured_in_inference_mode_and_left_as_they_were():
     penalty = keras.regularizers.L2(1.0)
+    slow = Slow(name="slow")
     steps = [
-        layers.Conv2D(4, 3, activity_regularizer=penalty, name="conv"),
-        layers.BatchNormalization(momentum=0.5, name="norm"),
+        layers.Activation("relu", activity_regularizer=penalty, name="relu"),
+        layers.BatchNormalization(momentum=0.5, epsilon=0, name="norm"),
         layers.Dropout(0.5, name="dropout"),
+        slow,
     ]
     model = keras.Sequential([keras.Input((None, None, 3)), *steps])
     model(np.ones((1, 8, 8, 3), "float32"))
     losses = [float(loss) for loss in model.losses]
     weights = [weight.numpy() for weight in model.variables]
     assert losses
-    latencies = measure_layers(model, (8, 9), rounds=1)
-    assert list(latencies) == ["conv", "norm", "dropout"]
+    slow.came.clear()
+    latencies = measure_layers(model, (8, 9), rounds=1, rng=np.random.default_rng(1))
+    assert list(latencies) == ["relu", "norm", "dropout", "slow"]
+    noise = np.random.default_rng(1).random((1, 8, 9, 3), dtype=np.float32)
+    np.testing.assert_allclose(slow.came, [[noise]] * 2, rtol=1e-6)  # not normalized, not dropped
     assert [float(loss) for loss in model.losses] == losses
     for weight, before in zip(model.variables, weights, strict=True):
         np.testing.assert_array_equal(weight.numpy(), before)
@@ -138,8 +162,10 @@ def test_layers_that_cannot_be_measured():
         measure_layers(model, (2, 2))
     with pytest.raises(ValueError, match=r"rounds must be an integer >= 1, got 0"):
         measure_layers(model, (8, 8), rounds=0)
-    with pytest.raises(ValueError, match=r"rounds must be an integer >= 1, got 0"):
-        cost_report(model, (8, 8), each_layer=True)
+    with pytest.raises(ValueError, match=r"batch must be an integer >= 1, got 0"):
+        measure_layers(model, (8, 8), batch=0)
+    with pytest.raises(ValueError, match=r"layer_rounds must be an integer >= 0, got -1"):
+        cost_report(model, (8, 8), layer_rounds=-1)
 
 
 def test_integers_come_to_a_layer_that_takes_integers():
@@ -150,15 +176,17 @@ def test_integers_come_to_a_layer_that_takes_integers():
 
 
 def test_a_report_of_each_layer():
-    slow = Slow(1, abs)
-    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), slow])
+    slow = Slow(name="slow")
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3), slow])
     free = {"Slow": lambda layer, came, went: 0}
-    report = cost_report(model, batch=5, rounds=2, each_layer=True, macs=free)
-    assert report.latency is not None
+    slow.came.clear()
+    report = cost_report(model, (8, 9), batch=5, layer_rounds=2, macs=free)
+    assert [array.shape for (array,) in slow.came] == [(5, 6, 7, 4)] * 3
+    assert report.latency is None
     image, *called = report.layers
     assert image.latency is None
     for layer in called:
         assert 0 < layer.latency.fastest <= layer.latency.median <= layer.latency.slowest
-    assert {array.shape for (array,) in slow.came} == {(5, 6, 6, 4)}
-    assert len(slow.came) < 10  # two rounds, not ten as if nothing were said
-    assert {layer.latency for layer in cost_report(model, rounds=2, macs=free).layers} == {None}
+    whole = cost_report(model, (8, 9), rounds=2, macs=free)
+    assert whole.latency is not None
+    assert {layer.latency for layer in whole.layers} == {None}

@@ -47,7 +47,8 @@ class LayerReport(NamedTuple):
     receptive_field : (int, int) or None
         Height and width, or None where it is not defined.
     latency : Latency or None
-        Measured seconds for the whole batch, of this call alone, in the types of the model.
+        Measured seconds of this call for the whole batch, in the types of the model's own values;
+        None for inputs, and where it was not asked for.
     """
 
     name: str
@@ -85,7 +86,7 @@ class CostReport(NamedTuple):
     no_field_because : str
         Why there are no receptive fields, or empty.
     latency : Latency or None
-        Measured seconds for the whole batch, in the types of the model.
+        Measured seconds of the model for the whole batch, in the types of its own values.
     """
 
     name: str
@@ -132,7 +133,7 @@ def cost_report(
     macs: Mapping[str, MacsRule] | None = None,
     pointwise: Collection[str] = (),
     rounds: int = 0,
-    each_layer: bool = False,
+    layer_rounds: int = 0,
 ) -> CostReport:
     """Count what a model costs, and measure its latency if asked to.
 
@@ -155,8 +156,8 @@ def cost_report(
     rounds : int
         Measurements of the latency, see :func:`cvlab.networks.latency.measure_latency`; by default
         none: nothing is run.
-    each_layer : bool
-        Measure every layer, too, see :func:`cvlab.networks.latency.measure_layers`.
+    layer_rounds : int
+        The same for each layer, see :func:`cvlab.networks.latency.measure_layers`.
 
     Returns
     -------
@@ -166,8 +167,7 @@ def cost_report(
     ------
     ValueError
         If the model has no graph of layers or leaves its input size open, a layer cannot take
-        images of this size, a layer's multiply-adds are not known, or the layers shall be measured
-        in no rounds.
+        images of this size, or a layer's multiply-adds are not known.
 
     References
     ----------
@@ -187,14 +187,17 @@ def cost_report(
     integer(batch, "batch", minimum=1)
     value_bytes = activation_bytes((1,), batch, dtype)
     integer(rounds, "rounds", minimum=0)
+    integer(layer_rounds, "layer_rounds", minimum=0)
     nodes = walk(model)
     shapes = node_shapes(nodes, input_shapes(model, input_size))
     counts = [node_macs(node, shapes, macs) for node in nodes]
     stored = {node.name: sum(map(math.prod, shapes[node.name])) for node in nodes}
     fields, reason = _fields(model, input_size, pointwise)
-    measure = {"batch": batch, "rounds": rounds}
-    latency = measure_latency(model, input_size, **measure) if rounds else None
-    latencies = measure_layers(model, input_size, **measure) if each_layer else {}
+    latency, latencies = None, {}
+    if rounds:
+        latency = measure_latency(model, input_size, batch=batch, rounds=rounds)
+    if layer_rounds:
+        latencies = measure_layers(model, input_size, batch=batch, rounds=layer_rounds)
     counted: set[int] = set()
     rows = []
     for node, mac in zip(nodes, counts, strict=True):

@@ -4,9 +4,10 @@ Text     exact counts with commas; bytes in MB of 10**6 bytes; a blank where not
 Columns  one entry for each call of a layer, the inputs of the model first
 Picture  one bar for each call, in the order of the rows, and the largest of each kind named;
          where others are equally large, the first, and how many more there are
-Latency  in milliseconds, in columns in seconds. Of the whole model, where the report has one: below
-         the text, in the attributes of the data frame, above the picture. Of each layer alone, the
-         median: the last column, the last panel
+Latency  where the report has one. Of the whole model: below the text, in the attributes of the data
+         frame, above the picture. Of the layers: the last column, the last panel, with the median,
+         in milliseconds; in the picture a line from the fastest to the slowest, and layers count as
+         equally large if their lines overlap
 
 The numbers and their conventions are those of :mod:`cvlab.networks.cost_report`.
 Derived in chapter 08-architectures.
@@ -25,19 +26,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def format_report(report: CostReport, largest: int | None = None) -> str:
+def format_report(report: CostReport, largest: int | None = None, *, by: str = "macs") -> str:
     """Return a report as text, a line for each call of a layer, and the totals.
 
     Parameters
     ----------
     report : CostReport
     largest : int, optional
-        Show only so many layers, those with the most multiply-adds, in their order.
+        Show only so many layers, those with the most of something, in the order of the model.
+    by : str
+        Of what: "macs", "parameters", "output_bytes", or "ms" where the layers were measured.
 
     Raises
     ------
     ValueError
-        If `largest` is not positive.
+        If `largest` is not positive, or there is nothing of that name.
 
     Examples
     --------
@@ -55,7 +58,7 @@ def format_report(report: CostReport, largest: int | None = None) -> str:
     activations, float32, batch of 1: 0.037 MB to run, 0.037 MB to train
     """
     rows = [["layer", "class", "output", "parameters", "trained", "MACs", "MB", "field", "ms"]]
-    for layer in _most_expensive(report.layers, largest):
+    for layer in _most_expensive(report, largest, by):
         rows.append(
             [
                 layer.name,
@@ -103,7 +106,7 @@ def report_columns(report: CostReport) -> dict[str, list]:
     -------
     dict of str to list
         ``name, kind, output_shape, parameters, trained, untrained, macs, flops, output_bytes,
-        receptive_field, seconds``; the last is the median, and None where nothing was measured.
+        receptive_field``; and ``ms`` where the layers were measured, NaN for inputs.
 
     Examples
     --------
@@ -116,8 +119,9 @@ def report_columns(report: CostReport) -> dict[str, list]:
     """
     names = [*LayerReport._fields[:5], "untrained", "macs", "flops", *LayerReport._fields[6:-1]]
     columns = {name: [getattr(layer, name) for layer in report.layers] for name in names}
-    latencies = [layer.latency for layer in report.layers]
-    return columns | {"seconds": [None if taken is None else taken.median for taken in latencies]}
+    if _layers_are_measured(report):
+        columns["ms"] = _layer_milliseconds(report)[0].tolist()
+    return columns
 
 
 def report_frame(report: CostReport) -> Any:
@@ -182,27 +186,30 @@ def plot_report(report: CostReport) -> Figure:
         ("parameters", "parameters", ("", "thousand ", "million ", "billion ")),
         ("output_bytes", "B of activations", ("", "k", "M", "G")),
     ]
-    if _layers_are_measured(report):
-        columns["ms"] = [1000 * (seconds or 0) for seconds in columns["seconds"]]
-        panels.append(("ms", "ms, alone", ("",)))
+    if "ms" in columns:
+        panels.append(("ms", "ms", ("",)))
     names, places = columns["name"], np.arange(len(report.layers))
     with book_style():
         figure = Figure(figsize=(WIDTH, 1.2 + 1.8 * len(panels)), layout="constrained")
         all_axes = figure.subplots(len(panels), 1, sharex=True)
         for k, (axes, (column, what, units)) in enumerate(zip(all_axes, panels, strict=True)):
             values = np.array(columns[column], dtype=float)
-            power = min(int(np.log10(max(values.max(), 1)) // 3), len(units) - 1)
+            power = min(int(np.log10(max(np.nanmax(values), 1)) // 3), len(units) - 1)
             values /= 1000.0**power
             axes.bar(places, values, width=1.0 if len(places) > 40 else 0.8, color=f"C{k}")
             axes.set_ylabel(units[power] + what)
             axes.margins(x=0.01, y=0.2)
-            most = int(values.argmax())
-            equal = int((values == values[most]).sum()) - 1
+            most = int(np.nanargmax(values))
+            lowest = highest = values
+            if column == "ms":
+                _, lowest, highest = _layer_milliseconds(report)
+                axes.vlines(places, lowest, highest, color="0.25", linewidth=1)
+            equal = int((highest >= lowest[most]).sum()) - 1
             label = names[most] + (f" and {equal} more" if equal else "")
             edge = _edge((most + 0.5) / len(places), len(label))
             axes.annotate(
                 label,
-                (most + {"left": -0.4, "center": 0, "right": 0.4}[edge], values[most]),
+                (most + {"left": -0.4, "center": 0, "right": 0.4}[edge], highest[most]),
                 xytext=(0, 3),
                 textcoords="offset points",
                 ha=edge,
@@ -220,13 +227,23 @@ def _layers_are_measured(report) -> bool:
     return any(layer.latency is not None for layer in report.layers)
 
 
-def _most_expensive(layers, largest):
-    """Return the layers with the most multiply-adds in the order of the model; all for None."""
+def _layer_milliseconds(report):
+    """Return the median, the fastest and the slowest time of each layer, NaN for inputs."""
+    nothing = (np.nan,) * 3
+    return 1000 * np.array([layer.latency or nothing for layer in report.layers]).T
+
+
+def _most_expensive(report, largest, by):
+    """Return the layers with the most of something in the order of the model; all for None."""
+    known = ("macs", "parameters", "output_bytes", "ms")
+    columns = {name: column for name, column in report_columns(report).items() if name in known}
+    if by not in columns:
+        raise ValueError(f"by must be one of {', '.join(sorted(columns))}, got {by!r}")
     if largest is None:
-        return layers
-    macs = [-layer.macs for layer in layers]
-    chosen = np.argsort(macs, kind="stable")[: integer(largest, "largest", minimum=1)]
-    return [layers[i] for i in sorted(chosen)]
+        return report.layers
+    costs = np.nan_to_num(-np.array(columns[by], dtype=float))
+    chosen = np.argsort(costs, kind="stable")[: integer(largest, "largest", minimum=1)]
+    return [report.layers[i] for i in sorted(chosen)]
 
 
 def _edge(place: float, letters: int) -> str:

@@ -200,8 +200,8 @@ def layer_calls(model: keras.Model) -> list[Any]:
 def only_reading(compute: Callable) -> Callable:
     """Return a function that leaves the layers which `compute` calls as they were.
 
-    In a stateless scope no layer can change; within the call of another layer none forgets the
-    losses of its last call.
+    In a stateless scope no Keras variable changes. A layer that is called from outside drops the
+    `losses` of its last call; within the call of another layer it does not.
 
     Parameters
     ----------
@@ -222,7 +222,8 @@ def only_reading(compute: Callable) -> Callable:
         with keras.StatelessScope(collect_losses=True):
             return compute(tensors)
 
-    return partial(keras.layers.Lambda(run, autocast=False), training=False)
+    caller = keras.layers.Lambda(run, autocast=False, name="only_reading")
+    return partial(caller, training=False)
 
 
 def has_graph(layer: Any) -> bool:

@@ -1,9 +1,11 @@
 """How long a Keras model, and each of its layers, takes on the machine that runs this.
 
-Seconds  wall-clock time for one batch of noise, compiled, in inference mode
-Layers   each call of a layer is compiled and run alone, on what comes to it in the model; to start
-         a compiled function takes some tenths of a millisecond, which every small layer shows. So
-         the layers of a model can take longer than the model, in which they also are fused
+Seconds  wall-clock time for one batch of noise, in inference mode, compiled as Keras compiles the
+         model; inputs of integers are zeros
+Model    with the time to bring the batch in and the results out
+Layers   each call of a layer as a function of its own, without that time, but with what it costs
+         to call a function, some tenths of a millisecond. So the times of the layers do not add up
+         to that of the model. Keras's masks are not passed on
 Values   counts do not depend on those of the weights, times hardly do: a model may be built with
          zeros
 Derived in chapter 08-architectures.
@@ -14,7 +16,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -78,7 +79,14 @@ def measure_latency(
     """
     images = _noise(model, input_size, batch, rng)
     images = images if len(images) > 1 else images[0]
-    return _latency(lambda: model.predict_on_batch(images), rounds)
+    integer(rounds, "rounds", minimum=1)
+    model.predict_on_batch(images)
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        model.predict_on_batch(images)
+        seconds.append(time.perf_counter() - start)
+    return _latency(seconds)
 
 
 def measure_layers(
@@ -89,12 +97,12 @@ def measure_layers(
     rounds: int = 10,
     rng: np.random.Generator | None = None,
 ) -> dict[str, Latency]:
-    """Run every layer of a model alone and measure how long it takes on this machine.
+    """Run a model layer by layer and measure how long each takes on this machine.
 
     Parameters
     ----------
     model, input_size, batch, rounds, rng
-        As for :func:`measure_latency`; `rounds` for each layer.
+        As for :func:`measure_latency`. A round runs all layers once, in the order of the model.
 
     Returns
     -------
@@ -113,23 +121,32 @@ def measure_layers(
     >>> list(measure_layers(model, rounds=3))
     ['conv', 'relu']
     """
-    images = iter(_noise(model, input_size, batch, rng))
-    nodes = walk(model)
-    last_reader = {source: node.name for node in nodes for source in node.sources}
-    values, measured = {}, {}
-    for node in nodes:
-        if not node.sources:
-            values[node.name] = (tf.cast(next(images), node.layer.dtype),)
-            continue
-        tensors = [values[name][port] for name, port in zip(node.sources, node.ports, strict=True)]
-        # TensorFlow counts the traces of a function's code, and warns when there are many.
-        run = tf.function(partial(_call, node), autograph=False).get_concrete_function(tensors)
-        measured[node.name] = _latency(partial(_finished, run, tensors), rounds)
-        values[node.name] = run(tensors)
-        for source in node.sources:
-            if last_reader[source] == node.name:
-                values.pop(source, None)
-    return measured
+    images = _noise(model, input_size, batch, rng)
+    integer(rounds, "rounds", minimum=1)
+    inputs, calls = [], []
+    for node in walk(model):
+        (calls if node.sources else inputs).append(node)
+    last_reader = {source: node.name for node in calls for source in node.sources}
+    compiled, seconds = {}, {node.name: [] for node in calls}
+    for _ in range(rounds + 1):  # the first compiles, and is not counted
+        values = {
+            node.name: (tf.cast(noise, node.layer.dtype),)
+            for node, noise in zip(inputs, images, strict=True)
+        }
+        for node in calls:
+            tensors = [
+                values[source][port] for source, port in zip(node.sources, node.ports, strict=True)
+            ]
+            if node.name not in compiled:
+                compiled[node.name] = _compiled(node, tensors, model.jit_compile)
+            start = time.perf_counter()
+            values[node.name] = compiled[node.name](tensors)
+            tf.test.experimental.sync_devices()  # an accelerator may still be at work
+            seconds[node.name].append(time.perf_counter() - start)
+            for source in node.sources:
+                if last_reader[source] == node.name:
+                    values.pop(source, None)
+    return {name: _latency(measured[1:]) for name, measured in seconds.items()}
 
 
 def _noise(model, input_size, batch, rng):
@@ -142,34 +159,21 @@ def _noise(model, input_size, batch, rng):
     return [rng.random((batch, *shape), dtype=np.float32) for shape in shapes]
 
 
-def _latency(run: Callable, rounds: int) -> Latency:
-    """Return how long a function takes, after a first call that may compile it."""
-    integer(rounds, "rounds", minimum=1)
-    run()
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return Latency(float(np.median(seconds)), min(seconds), max(seconds))
-
-
-def _call(node: Node, tensors):
-    """Repeat the call of a node on the tensors of its sources."""
+def _compiled(node: Node, tensors: list[tf.Tensor], jit: bool) -> Callable:
+    """Return the call of a node as a compiled function of the tensors of its sources."""
 
     def compute(tensors):
-        values: dict[str, dict[int, tf.Tensor]] = {name: {} for name in node.sources}
-        for name, port, tensor in zip(node.sources, node.ports, tensors, strict=True):
-            values[name][port] = tensor
+        values: dict[str, dict[int, tf.Tensor]] = {source: {} for source in node.sources}
+        for source, port, tensor in zip(node.sources, node.ports, tensors, strict=True):
+            values[source][port] = tensor
         return node.compute(values)
 
-    return only_reading(compute)(tensors)
+    function = tf.function(only_reading(compute), autograph=False, jit_compile=jit or None)
+    return function.get_concrete_function(tensors)  # which never compiles a second time
 
 
-def _finished(run, tensors):
-    """Run a compiled function, and wait until the accelerator is done if there is one."""
-    run(tensors)
-    tf.test.experimental.sync_devices()
+def _latency(seconds: list[float]) -> Latency:
+    return Latency(float(np.median(seconds)), min(seconds), max(seconds))
 
 
 @contextmanager
