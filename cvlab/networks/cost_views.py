@@ -209,7 +209,7 @@ def plot_report(report: CostReport) -> Figure:
             edge = _edge((most + 0.5) / len(places), len(label))
             axes.annotate(
                 label,
-                (most + {"left": -0.4, "center": 0, "right": 0.4}[edge], highest[most]),
+                (most + {"left": -0.4, "center": 0, "right": 0.4}[edge], np.nanmax(highest)),
                 xytext=(0, 3),
                 textcoords="offset points",
                 ha=edge,
